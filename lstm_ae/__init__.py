@@ -1,0 +1,18 @@
+"""LSTM autoencoders: an encoder reads a sequence into one context vector, a decoder rebuilds the sequence from it.
+
+>>> import lstm_ae
+>>> run = lstm_ae.load_run("outputs/2026-01-31/12-00-00")  # doctest: +SKIP
+>>> digits = run.classify(images)  # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import Any
+
+__all__ = ["load_run"]
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up late, so that printing a config or a help page never waits for torch.
+    if name == "load_run":
+        return import_module("lstm_ae.run").load_run
+    raise AttributeError(f"module 'lstm_ae' has no attribute {name!r}")

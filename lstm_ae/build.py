@@ -1,0 +1,97 @@
+"""A composed config becomes data, model, objective and trainer; every command builds through here."""
+
+import os
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+import hydra
+import torch
+from omegaconf import DictConfig
+
+from lstm_ae.data.sequence_data import DataSpec, SequenceData
+from lstm_ae.errors import ConfigError, UserError
+from lstm_ae.models.autoencoder import Autoencoder
+from lstm_ae.training.objective import Objective
+
+# The only callables that a config may name: a run directory is data, and opening one must not run anything else.
+WHITELIST = ("lstm_ae.data.*", "lstm_ae.models.*", "lstm_ae.training.*", "torch.optim.*")
+
+
+def instantiate(config: DictConfig | None, **arguments: Any) -> Any:
+    """Hydra's `instantiate`, behind the whitelist; None stays None.
+
+    Raises:
+        UserError: a target that is not allowed, cannot be found or does not take its options.
+    """
+    try:
+        return hydra.utils.instantiate(config, **arguments, _execution_whitelist_=WHITELIST, _convert_="all")
+    except hydra.errors.InstantiationException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from error
+        raise UserError(f"the config cannot be built: {error}") from error
+
+
+def choose_device(name: str) -> torch.device:
+    """The device named by `auto`, `cpu` or `cuda`.
+
+    Raises:
+        ConfigError: CUDA is asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device", name, "no CUDA device is available here; use device=cpu or device=auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def build_data(config: DictConfig, device: torch.device) -> SequenceData:
+    """The data set, every part of it on `device`.
+
+    Raises:
+        UserError: its files cannot be had, or its options do not fit together.
+    """
+    data = instantiate(config.dataset)
+    return replace(data, **{part: getattr(data, part).to(device) for part in ("train", "val", "test")})
+
+
+def build_model(config: DictConfig, spec: DataSpec) -> Autoencoder:
+    """The model for data of this `spec`, on the CPU, its weights drawn from torch's global generator.
+
+    Raises:
+        ConfigError: a head for classes, and no classes in the data; or a task in the objective, and no head for it.
+    """
+    parts = {name: instantiate(config.model[name]) for name in ("encoder", "decoder", "head", "initialization")}
+    if parts["head"] is None and config.objective.reconstruction_weight < 1:
+        raise ConfigError(
+            "objective.reconstruction_weight",
+            config.objective.reconstruction_weight,
+            "must be 1 for a model without a head; add model=classifier for a task beside the reconstruction",
+        )
+    if parts["head"] is not None and spec.num_classes == 0:
+        raise ConfigError(
+            "model.head",
+            config.model.head._target_.rsplit(".", 1)[-1],
+            f"needs data with classes, and dataset={spec.name} has none; "
+            "use model=autoencoder or one of dataset=digits_rows, digits_pixels, mnist_rows, mnist_pixels",
+        )
+    return Autoencoder(spec.length, spec.features, spec.num_classes, **parts)
+
+
+def build_objective(config: DictConfig) -> Objective:
+    """What training minimises."""
+    return instantiate(config.objective)
+
+
+def build_training(config: DictConfig, model: Autoencoder) -> dict[str, Any]:
+    """What `Trainer.fit` needs to train `model`: optimizer, schedule, monitor, mode and seed."""
+    return {
+        "optimizer": instantiate(config.optimizer)(model.parameters()),
+        "schedule": instantiate(config.scheduler),
+        "monitor": config.monitor,
+        "mode": config.mode,
+        "seed": config.seed,
+    }
+
+
+def describe(data: SequenceData) -> dict[str, Any]:
+    """The data's spec and scaler as plain values, for a checkpoint to carry."""
+    return {"spec": asdict(data.spec), "scaler": asdict(data.scaler)}

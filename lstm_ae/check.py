@@ -1,0 +1,142 @@
+"""What every setting may be, in one table, checked before anything is built or written.
+
+A rule is found by the last part of a key: `hidden_size` holds for `model.hidden_size` and for
+`model.encoder.hidden_size`, because one name means one thing everywhere in the config tree.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from lstm_ae.errors import ConfigError
+
+
+class Rule(NamedTuple):
+    """A test of a value and the words that say what passes it."""
+
+    accepts: Callable[[Any], bool]
+    words: str
+
+    def or_null(self) -> "Rule":
+        """The same rule, null accepted as well."""
+        return Rule(lambda value: value is None or self.accepts(value), f"{self.words}, or null")
+
+    def listed(self) -> "Rule":
+        """A list (possibly empty) of values that each pass this rule."""
+        return Rule(
+            lambda value: isinstance(value, ListConfig | list) and all(map(self.accepts, value)),
+            f"a list, each of it {self.words}",
+        )
+
+
+def integer(low: int) -> Rule:
+    """A whole number of at least `low`."""
+    return Rule(lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= low, f"a whole number >= {low}")
+
+
+def number(low: float, high: float = math.inf, *, above: bool = False, below: bool = False) -> Rule:
+    """A finite number from `low` to `high`; `above` and `below` leave the bound itself out."""
+
+    def accepts(value: Any) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return False
+        return (value > low if above else value >= low) and (value < high if below else value <= high)
+
+    upper = "" if high == math.inf else f" and {'<' if below else '<='} {high:g}"
+    return Rule(accepts, f"a number {'>' if above else '>='} {low:g}{upper}")
+
+
+def choice(*options: Any) -> Rule:
+    """One of the options."""
+    return Rule(lambda value: value in options, "one of " + ", ".join(map(str, options)))
+
+
+TRUTH = Rule(lambda value: isinstance(value, bool), "true or false")
+TEXT = Rule(lambda value: isinstance(value, str) and value != "", "a text")
+
+RULES: dict[str, Rule] = {
+    # the root
+    "seed": integer(0),
+    "monitor": TEXT,
+    "mode": choice("min", "max"),
+    "device": choice("auto", "cpu", "cuda"),
+    "threads": integer(1).or_null(),
+    # dataset
+    "batch_size": integer(1),
+    "num_train": integer(1).or_null(),
+    "val_fraction": number(0, 1, above=True, below=True),
+    "test_fraction": number(0, 1, above=True, below=True),
+    "num_folds": integer(2).or_null(),
+    "fold": integer(0),
+    "num_sequences": integer(10),
+    "length": integer(1),
+    "dip_length": integer(0),
+    "dip_scale": number(0),
+    "dip_center": integer(0).listed(),
+    "order": choice("rows", "pixels"),
+    "shift": number(0),
+    "rotation": number(0, 180),
+    # model
+    "hidden_size": integer(1),
+    "num_layers": integer(1),
+    "dropout": number(0, 1, below=True),
+    "bidirectional": TRUTH,
+    "forget_bias": number(-math.inf),
+    "gain": number(0, above=True),
+    "output_activation": choice("identity", "sigmoid"),
+    "reverse": TRUTH,
+    "teacher_forcing": number(0, 1),
+    "source": choice("context", "decoder"),
+    "hidden_layers": integer(1).listed(),
+    # objective
+    "reconstruction_weight": number(0, 1),
+    # optimizer
+    "lr": number(0, above=True),
+    "weight_decay": number(0),
+    "momentum": number(0, 1, below=True),
+    "alpha": number(0, 1, below=True),
+    "betas": number(0, 1, below=True).listed(),
+    "eps": number(0),
+    "nesterov": TRUTH,
+    # scheduler
+    "warmup": number(0, 1, below=True),
+    "final": number(0, 1),
+    "factor": number(0, 1, above=True, below=True),
+    "plateau_patience": integer(0),
+    # trainer
+    "max_epochs": integer(1),
+    "gradient_clip_norm": number(0, above=True).or_null(),
+    "patience": integer(1).or_null(),
+    "mixed_precision": TRUTH,
+    "max_batches": integer(1).or_null(),
+}
+
+
+def check(config: DictConfig) -> None:
+    """Hold every value in `config` against the table.
+
+    Interpolations are passed over: the key they point to is checked in its own place, and that is the key to name.
+
+    Raises:
+        ConfigError: the first value that its rule does not accept.
+    """
+
+    def walk(node: DictConfig, prefix: str) -> None:
+        for name in node:
+            key = f"{prefix}{name}"
+            if OmegaConf.is_interpolation(node, name):
+                continue
+            if OmegaConf.is_missing(node, name):
+                raise ConfigError(key, "???", "needs a value")
+            value = node[name]
+            if isinstance(value, DictConfig):
+                walk(value, f"{key}.")
+            elif name in RULES and not RULES[name].accepts(value):
+                raise ConfigError(key, value, f"must be {RULES[name].words}")
+
+    walk(config, "")
+    best = "max" if config.monitor.endswith("accuracy") else "min"
+    if config.mode != best:
+        raise ConfigError("mode", config.mode, f"monitor={config.monitor} is better the {best}; add mode={best}")

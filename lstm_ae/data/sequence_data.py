@@ -1,0 +1,151 @@
+"""What every data set becomes: three parts of sequences in memory, what they look like, and how to undo their scaling."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lstm_ae.data.augment import Augment
+from lstm_ae.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a model has to know of the data, and what a figure needs to label it."""
+
+    name: str
+    length: int  # steps in a sequence
+    features: int  # values in a step
+    class_names: tuple[str, ...] = ()  # empty: no classes
+    image_shape: tuple[int, int] | None = None  # (height, width), where a sequence is an image read in order
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are; 0 without labels."""
+        return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Scales original units to [0, 1]: `scaled = (x - low) / (high - low)`."""
+
+    low: float
+    high: float
+
+    def transform(self, values: Tensor) -> Tensor:
+        """Original units to scaled values."""
+        return (values - self.low) / (self.high - self.low)
+
+    def inverse(self, scaled: Tensor) -> Tensor:
+        """Scaled values back to original units."""
+        return scaled * (self.high - self.low) + self.low
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """A stack of sequences: `inputs` (n, length, features), float32 and scaled; `labels` (n,) int64 or None.
+
+    Indexing with a tensor of positions or a slice gives a smaller stack: a mini-batch is one.
+    """
+
+    inputs: Tensor
+    labels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: Tensor | slice) -> "Sequences":
+        return Sequences(self.inputs[index], None if self.labels is None else self.labels[index])
+
+    def to(self, device: torch.device) -> "Sequences":
+        """The same stack on `device`."""
+        return Sequences(self.inputs.to(device), None if self.labels is None else self.labels.to(device))
+
+    def chunks(self, size: int) -> Iterator["Sequences"]:
+        """The stack in order, `size` sequences at a time."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+    def shuffled(self, size: int, generator: torch.Generator) -> Iterator["Sequences"]:
+        """The stack in an order drawn from `generator` (a CPU generator), `size` sequences at a time."""
+        order = torch.randperm(len(self), generator=generator).to(self.inputs.device)
+        for start in range(0, len(self), size):
+            yield self[order[start : start + size]]
+
+
+@dataclass(frozen=True)
+class SequenceData:
+    """A data set ready for training: parts, spec, scaler, and how training reads it."""
+
+    spec: DataSpec
+    scaler: Scaler
+    train: Sequences
+    val: Sequences
+    test: Sequences
+    batch_size: int
+    augment: Augment | None = None
+
+
+def split_train_val(
+    count: int,
+    num_val: int,
+    generator: torch.Generator,
+    num_train: int | None = None,
+    num_folds: int | None = None,
+    fold: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """Positions 0..count-1, shuffled by `generator`, parted into training and validation.
+
+    Without folds, the first `num_val` of the shuffled positions validate. With `num_folds` = K they are cut into
+    K parts whose sizes differ by one at most; part `fold` validates, the others train (k-fold cross-validation).
+    `num_train` then keeps only the first so many for training; the validation part stays the same.
+
+    Raises:
+        ConfigError: when the asked-for parts do not fit into `count`.
+    """
+    order = torch.randperm(count, generator=generator)
+    if num_folds is None:
+        val, train = order[:num_val], order[num_val:]
+    else:
+        if num_folds > count:
+            raise ConfigError("dataset.num_folds", num_folds, f"must be at most {count}, the number of sequences")
+        if fold >= num_folds:
+            raise ConfigError("dataset.fold", fold, f"must be from 0 to {num_folds - 1} (dataset.num_folds={num_folds})")
+        parts = order.tensor_split(num_folds)
+        val = parts[fold]
+        train = torch.cat([part for k, part in enumerate(parts) if k != fold])
+    if len(val) == 0 or len(train) == 0:
+        raise ConfigError(
+            "dataset.val_fraction", num_val / count, f"leaves {len(train)} to train and {len(val)} to validate"
+        )
+    if num_train is not None:
+        if num_train > len(train):
+            raise ConfigError("dataset.num_train", num_train, f"must be at most {len(train)}, all that there is")
+        train = train[:num_train]
+    return train, val
+
+
+def split_all(
+    count: int,
+    val_fraction: float,
+    test_fraction: float,
+    generator: torch.Generator,
+    num_train: int | None = None,
+    num_folds: int | None = None,
+    fold: int = 0,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Positions 0..count-1 parted into training, validation and test; both fractions are of `count`.
+
+    Raises:
+        ConfigError: when a part would be empty.
+    """
+    if val_fraction + test_fraction >= 1:
+        raise ConfigError("dataset.test_fraction", test_fraction, f"must be < {1 - val_fraction:g} beside val_fraction")
+    num_test = round(count * test_fraction)
+    if num_test == 0:
+        raise ConfigError("dataset.test_fraction", test_fraction, f"leaves none of {count} sequences for the test")
+    order = torch.randperm(count, generator=generator)
+    test, rest = order[:num_test], order[num_test:]
+    train, val = split_train_val(len(rest), round(count * val_fraction), generator, num_train, num_folds, fold)
+    return rest[train], rest[val], test

@@ -1,0 +1,75 @@
+"""Uniform noise with a dip: sequences that only a memory of every single value can rebuild."""
+
+import torch
+from torch import Tensor
+
+from lstm_ae.data.sequence_data import DataSpec, Scaler, SequenceData, Sequences, split_all
+from lstm_ae.errors import ConfigError
+
+
+def generate(
+    num_sequences: int,
+    length: int,
+    dip_length: int,
+    dip_center: tuple[int, int],
+    dip_scale: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """Independent uniform values in [0, 1], a run of `dip_length` of them multiplied by `dip_scale`.
+
+    The run covers the positions i - dip_length // 2 and on, with i drawn uniformly from `dip_center` = (first, last),
+    both included.
+
+    Returns:
+        (num_sequences, length, 1), float32.
+
+    Raises:
+        ConfigError: if the run could leave the sequence.
+    """
+    if len(dip_center) != 2 or dip_center[0] > dip_center[1]:
+        raise ConfigError("dataset.dip_center", list(dip_center), "must be [first, last] with first <= last")
+    first, last = dip_center
+    half = dip_length // 2
+    if first < half or last - half + dip_length > length:
+        raise ConfigError(
+            "dataset.dip_center",
+            list(dip_center),
+            f"must lie from {half} to {length - dip_length + half} for a dip of {dip_length} within length={length}",
+        )
+    values = torch.rand(num_sequences, length, 1, generator=generator)
+    start = torch.randint(first, last + 1, (num_sequences, 1), generator=generator) - half
+    position = torch.arange(length)
+    in_dip = (position >= start) & (position < start + dip_length)
+    return torch.where(in_dip[..., None], values * dip_scale, values)
+
+
+def synthetic(
+    num_sequences: int,
+    length: int,
+    dip_length: int,
+    dip_center: tuple[int, int],
+    dip_scale: float,
+    batch_size: int,
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+    num_train: int | None = None,
+    num_folds: int | None = None,
+    fold: int = 0,
+) -> SequenceData:
+    """The synthetic data set, drawn and split by `seed`; see `generate`.
+
+    Raises:
+        ConfigError: a dip that does not fit, or parts that do not.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    inputs = generate(num_sequences, length, dip_length, tuple(dip_center), dip_scale, generator)
+    train, val, test = split_all(num_sequences, val_fraction, test_fraction, generator, num_train, num_folds, fold)
+    return SequenceData(
+        spec=DataSpec("synthetic", length=length, features=1),
+        scaler=Scaler(0.0, 1.0),
+        train=Sequences(inputs[train]),
+        val=Sequences(inputs[val]),
+        test=Sequences(inputs[test]),
+        batch_size=batch_size,
+    )

@@ -1,0 +1,55 @@
+"""The autoencoder that joins an encoder, a decoder and, if there is one, a head."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from lstm_ae.models.heads import Sizes
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the model makes of a batch; what it has no head for is None."""
+
+    context: Tensor  # (batch, context_size)
+    reconstruction: Tensor  # (batch, length, features)
+    logits: Tensor | None = None  # (batch, num_classes)
+
+
+class Autoencoder(nn.Module):
+    """Encoder -> context -> decoder, and a head.
+
+    The parts come half made: their sizes and options are the config's, and what only the data knows is filled in here.
+
+    Args:
+        length, features, num_classes: of the data (no classes: 0).
+        encoder, decoder, head: make the parts, given what the data knows; no head: None.
+        initialization: sets the starting weights of one `nn.LSTM`, in place; applied to all of them.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        features: int,
+        num_classes: int,
+        encoder: Callable[..., nn.Module],
+        decoder: Callable[..., nn.Module],
+        head: Callable[..., nn.Module] | None,
+        initialization: Callable[[nn.LSTM], None],
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder(input_size=features)
+        self.decoder = decoder(context_size=self.encoder.context_size, output_size=features, length=length)
+        sizes = Sizes(features, num_classes, self.encoder.context_size, self.decoder.hidden_size)
+        self.head = None if head is None else head(sizes=sizes)
+        for module in self.modules():
+            if isinstance(module, nn.LSTM):
+                initialization(module)
+
+    def forward(self, inputs: Tensor) -> Output:
+        """(batch, length, features) -> `Output`."""
+        encoding = self.encoder(inputs)
+        decoding = self.decoder(encoding.context, inputs)
+        made = {} if self.head is None else self.head(inputs, encoding, decoding)
+        return Output(encoding.context, decoding.reconstruction, **made)

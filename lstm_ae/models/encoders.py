@@ -1,0 +1,53 @@
+"""Encoders: a sequence in, one context vector out."""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+
+class Encoding(NamedTuple):
+    """What an encoder hands on."""
+
+    context: Tensor  # (batch, context_size)
+    states: Tensor  # (batch, length, context_size): the top layer's output at every step
+
+
+def stacked_lstm(
+    input_size: int, hidden_size: int, num_layers: int, dropout: float, bidirectional: bool = False
+) -> nn.LSTM:
+    """A batch-first `nn.LSTM`; dropout acts between its layers, so a single layer has none."""
+    return nn.LSTM(
+        input_size,
+        hidden_size,
+        num_layers,
+        batch_first=True,
+        dropout=dropout if num_layers > 1 else 0.0,
+        bidirectional=bidirectional,
+    )
+
+
+class LSTMEncoder(nn.Module):
+    """A stacked LSTM (Hochreiter and Schmidhuber 1997); the context is the top layer's last hidden state.
+
+    Bidirectional, it is the last state of the forward pass beside that of the backward pass (Schuster and Paliwal
+    1997), and twice as long.
+
+    Args:
+        input_size: features of a step (the data's).
+        hidden_size, num_layers: of the LSTM.
+        dropout: between layers.
+        bidirectional: read the sequence backwards as well.
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int, dropout: float, bidirectional: bool = False
+    ) -> None:
+        super().__init__()
+        self.lstm = stacked_lstm(input_size, hidden_size, num_layers, dropout, bidirectional)
+        self.context_size = hidden_size * (2 if bidirectional else 1)
+
+    def forward(self, inputs: Tensor) -> Encoding:
+        """(batch, length, features) -> context (batch, context_size) and states (batch, length, context_size)."""
+        states, (hidden, _) = self.lstm(inputs)
+        last = hidden[-2:] if self.lstm.bidirectional else hidden[-1:]  # (directions, batch, hidden_size)
+        return Encoding(last.transpose(0, 1).flatten(1), states)

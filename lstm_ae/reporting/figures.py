@@ -1,0 +1,234 @@
+"""The pictures of a run: what a person would look at first. One style, readable without colour."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from sklearn.decomposition import PCA
+
+from lstm_ae.data.sequence_data import DataSpec, Scaler, Sequences
+from lstm_ae.models.autoencoder import Output
+
+STYLE = {
+    "figure.dpi": 120,
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "axes.grid": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "grid.alpha": 0.3,
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+}
+ORIGINAL = {"color": "#1b1b1b", "linestyle": "-", "label": "original"}
+REBUILT = {"color": "#d1495b", "linestyle": "--", "label": "reconstruction"}
+TRAIN = {"color": "#00798c", "linestyle": "--", "marker": "", "label": "train"}
+VAL = {"color": "#d1495b", "linestyle": "-", "marker": "", "label": "validation"}
+SHOWN_CONTEXTS = 3000  # points a scatter plot can bear
+DIGITS = 10  # images in a row
+
+
+def draw(
+    folder: Path,
+    title: str,
+    spec: DataSpec,
+    scaler: Scaler,
+    history: list[dict[str, float]],
+    best_epoch: int,
+    test: Sequences,
+    output: Output,
+) -> list[Path]:
+    """Write every figure that this run has something for.
+
+    Args:
+        folder: where to; made if missing.
+        title: the run's settings, for the titles.
+        spec, scaler: of the data.
+        history: a row of metrics per epoch.
+        best_epoch: the epoch whose weights made `output`.
+        test, output: the test part and what the model made of it, both on the CPU.
+
+    Returns:
+        the files written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    errors = (output.reconstruction - test.inputs).square().flatten(1).mean(1)
+    original, rebuilt = scaler.inverse(test.inputs).numpy(), scaler.inverse(output.reconstruction).numpy()
+    written = []
+    with rc_context(STYLE):
+
+        def save(figure: Figure, name: str) -> None:
+            FigureCanvasAgg(figure)
+            written.append(folder / f"{name}.png")
+            figure.savefig(written[-1])
+
+        save(samples(spec, original, test.labels), "samples")
+        save(reconstructions(spec, original, rebuilt, errors.numpy(), title), "reconstructions")
+        save(curves(history, "loss", best_epoch, title), "loss")
+        save(error_by_position(spec, test.inputs, output.reconstruction, title), "error_by_position")
+        if spec.image_shape is not None:
+            save(digits(spec, original, rebuilt, title), "digits")
+        if output.logits is not None:
+            save(curves(history, "accuracy", best_epoch, title), "accuracy")
+            save(confusion(spec, test.labels, output.logits.argmax(1), title), "confusion")
+        if output.context.shape[1] >= 2:
+            save(contexts(spec, output.context, test.labels, title), "contexts")
+    return written
+
+
+def samples(spec: DataSpec, original: np.ndarray, labels: torch.Tensor | None) -> Figure:
+    """Three sequences of the data as they are, in original units."""
+    figure = Figure(figsize=(8, 4.5))
+    for i, axes in enumerate(figure.subplots(3, 1, sharex=True, sharey=True)):
+        name = "" if labels is None else f", class {spec.class_names[labels[i]]}"
+        plot_sequence(axes, spec, original[i], **{**ORIGINAL, "label": None})
+        axes.set_title(f"test sequence {i}{name}")
+    axes.set_xlabel(position_label(spec))
+    figure.suptitle(f"{spec.name}: {len(original)} test sequences of {spec.length} steps of {spec.features}")
+    return figure
+
+
+def reconstructions(
+    spec: DataSpec, original: np.ndarray, rebuilt: np.ndarray, errors: np.ndarray, title: str
+) -> Figure:
+    """Three sequences under their reconstructions: the best quarter's edge, the median and the worst quarter's edge."""
+    order = np.argsort(errors)
+    figure = Figure(figsize=(8, 6))
+    for axes, (quantile, name) in zip(
+        figure.subplots(3, 1, sharex=True, sharey=True),
+        [(0.25, "better than three quarters"), (0.5, "the median"), (0.75, "worse than three quarters")],
+        strict=True,
+    ):
+        i = order[int(quantile * (len(order) - 1))]
+        plot_sequence(axes, spec, original[i], **ORIGINAL)
+        plot_sequence(axes, spec, rebuilt[i], **REBUILT)
+        axes.set_title(f"{name}: mean squared error {errors[i]:.2g} per value")
+    axes.set_xlabel(position_label(spec))
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.suptitle(title)
+    return figure
+
+
+def plot_sequence(axes: Axes, spec: DataSpec, sequence: np.ndarray, **style: str | None) -> None:
+    """One sequence (length, features) as a line; an image's rows one after another."""
+    axes.plot(sequence.reshape(-1), **style)
+    axes.margins(x=0.01)
+
+
+def position_label(spec: DataSpec) -> str:
+    """What the horizontal axis of `plot_sequence` counts."""
+    return "step" if spec.features == 1 else f"value ({spec.length} steps of {spec.features})"
+
+
+def digits(spec: DataSpec, original: np.ndarray, rebuilt: np.ndarray, title: str) -> Figure:
+    """The first images of the test part, above their reconstructions."""
+    figure = Figure(figsize=(8, 2.2))
+    rows = figure.subplots(2, DIGITS)
+    for name, images, axes_row in (("original", original, rows[0]), ("rebuilt", rebuilt, rows[1])):
+        for axes, image in zip(axes_row, images, strict=False):
+            axes.imshow(image.reshape(spec.image_shape), cmap="gray_r", vmin=0, vmax=original.max())
+            axes.set(xticks=[], yticks=[])
+            axes.grid(False)
+            axes.spines[:].set_visible(False)
+        axes_row[0].set_ylabel(name)
+    figure.suptitle(title)
+    return figure
+
+
+def curves(history: list[dict[str, float]], name: str, best_epoch: int, title: str) -> Figure:
+    """Metrics over epochs, training and validation, the epoch of the best checkpoint marked.
+
+    `name` "loss" shows the loss and each of its parts, "accuracy" the accuracy.
+    """
+    shown = [name]
+    if name == "loss" and "val/cross_entropy" in history[0]:
+        shown = ["loss", "reconstruction", "cross_entropy"]
+    epochs = [row["epoch"] for row in history]
+    marker = "o" if len(epochs) < 3 else ""
+    figure = Figure(figsize=(4 + 2.5 * len(shown), 3.6))
+    for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(shown))), shown, strict=True):
+        for part, style in (("train", TRAIN), ("val", VAL)):
+            axes.plot(epochs, [row[f"{part}/{metric}"] for row in history], **{**style, "marker": marker})
+        axes.axvline(best_epoch, color="0.5", linewidth=1, linestyle=":", label=f"best, epoch {best_epoch}")
+        if metric != "accuracy":
+            axes.set_yscale("log")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set(xlabel="epoch", ylabel=metric.replace("_", " "))
+    axes.legend()
+    figure.suptitle(title)
+    return figure
+
+
+def error_by_position(spec: DataSpec, inputs: torch.Tensor, rebuilt: torch.Tensor, title: str) -> Figure:
+    """Where the context forgets: the mean squared error at each position, beside the variance of the data there."""
+    error = (rebuilt - inputs).square().mean(0).numpy()
+    variance = inputs.var(0, correction=0).numpy()
+    if spec.image_shape is None:
+        figure = Figure(figsize=(7, 3.4))
+        axes = figure.subplots()
+        axes.plot(variance.mean(1), color="0.4", linestyle=":", label="variance (predicting the mean)")
+        axes.plot(error.mean(1), **{**REBUILT, "linestyle": "-"})
+        axes.set(xlabel="step", ylabel="mean squared error", ylim=(0, None))
+        axes.legend()
+    else:
+        figure = Figure(figsize=(7, 3.2))
+        pictures = (("error of the reconstruction", error), ("variance (predicting the mean)", variance))
+        for axes, (name, values) in zip(figure.subplots(1, 2), pictures, strict=True):
+            image = axes.imshow(values.reshape(spec.image_shape), cmap="magma", vmin=0, vmax=variance.max())
+            axes.set(title=name, xticks=[], yticks=[])
+            axes.grid(False)
+        figure.colorbar(image, ax=figure.axes, label="mean squared error")
+    figure.suptitle(title)
+    return figure
+
+
+def confusion(spec: DataSpec, labels: torch.Tensor, predicted: torch.Tensor, title: str) -> Figure:
+    """How many of each class were taken for which."""
+    classes = spec.num_classes
+    counts = torch.bincount(labels * classes + predicted, minlength=classes**2).view(classes, classes).numpy()
+    figure = Figure(figsize=(5.6, 5.2))
+    axes = figure.subplots()
+    # Shaded by the share of the true class, square-rooted: the few mistakes are what one looks for.
+    axes.imshow(np.sqrt(counts / np.maximum(counts.sum(1, keepdims=True), 1)), cmap="Blues", vmin=0, vmax=1)
+    for true, guess in np.ndindex(counts.shape):
+        if counts[true, guess]:
+            colour = "white" if counts[true, guess] > 0.4 * counts[true].sum() else "black"
+            axes.text(guess, true, counts[true, guess], ha="center", va="center", color=colour, fontsize=8)
+    axes.grid(False)
+    ticks = range(classes)
+    axes.set_xticks(ticks, spec.class_names)
+    axes.set_yticks(ticks, spec.class_names)
+    axes.set(xlabel="predicted", ylabel="true", title=f"accuracy {np.trace(counts) / counts.sum():.2%}")
+    figure.suptitle(title)
+    return figure
+
+
+def contexts(spec: DataSpec, context: torch.Tensor, labels: torch.Tensor | None, title: str) -> Figure:
+    """The contexts of the test part on their first two principal components, coloured and numbered by class."""
+    points = context[:SHOWN_CONTEXTS].double().numpy()
+    pca = PCA(2, random_state=0).fit(points)
+    points = pca.transform(points)
+    figure = Figure(figsize=(6.2, 5.4))
+    axes = figure.subplots()
+    if labels is None:
+        axes.scatter(*points.T, s=5, alpha=0.5, color="#00798c")
+    else:
+        shown = labels[:SHOWN_CONTEXTS].numpy()
+        for k, name in enumerate(spec.class_names):
+            cloud = points[shown == k]
+            colour = f"C{k % 10}"
+            axes.scatter(*cloud.T, s=5, alpha=0.5, color=colour)
+            if len(cloud):
+                box = {"facecolor": "white", "edgecolor": colour, "boxstyle": "circle"}
+                axes.text(*np.median(cloud, axis=0), name, ha="center", va="center", weight="bold", bbox=box)
+    first, second = pca.explained_variance_ratio_
+    axes.set(xlabel=f"first principal component ({first:.0%})", ylabel=f"second ({second:.0%})")
+    axes.set_title(f"contexts of {len(points)} test sequences")
+    figure.suptitle(title)
+    return figure

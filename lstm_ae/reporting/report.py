@@ -1,0 +1,54 @@
+"""The end of every run: the test part, once, and the figures."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from lstm_ae.data.sequence_data import SequenceData
+from lstm_ae.models.autoencoder import Autoencoder
+from lstm_ae.reporting.figures import draw
+from lstm_ae.training.objective import Objective
+from lstm_ae.training.trainer import predict
+
+
+def report(
+    folder: Path,
+    config: DictConfig,
+    model: Autoencoder,
+    objective: Objective,
+    data: SequenceData,
+    history: list[dict[str, float]],
+    best_epoch: int,
+) -> tuple[dict[str, float], list[Path]]:
+    """Measure the test part with the model as it is, and draw the figures into `folder`.
+
+    Args:
+        folder: of the figures.
+        config: of the run; its settings go into the titles.
+        model: with the weights of `best_epoch`.
+        objective: measures.
+        data: the model's, on its device.
+        history: a row of metrics per epoch.
+        best_epoch: where the weights come from.
+
+    Returns:
+        the test metrics (`test/...`) and the figures' files.
+    """
+    output = predict(model, data.test.inputs)
+    test = data.test.to(output.context.device)
+    metrics = {f"test/{name}": value.item() for name, value in objective(output, test).items()}
+    figures = draw(folder, title(config), data.spec, data.scaler, history, best_epoch, test, output)
+    return metrics, figures
+
+
+def title(config: DictConfig) -> str:
+    """A run's main settings in one line."""
+    settings = {
+        "hidden": config.model.hidden_size,
+        "layers": config.model.num_layers,
+        "lr": config.optimizer.lr,
+        "clip": config.trainer.gradient_clip_norm,
+        "batch": config.dataset.batch_size,
+        "seed": config.seed,
+    }
+    return ", ".join(f"{name} {'none' if value is None else value}" for name, value in settings.items())

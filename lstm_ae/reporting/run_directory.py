@@ -1,0 +1,97 @@
+"""The layout of a run directory, and how its files are written: whole or not at all."""
+
+import csv
+import io
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from lstm_ae.errors import UserError
+
+
+class RunDirectory:
+    """One run's files under `path`."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+        self.config = self.path / ".hydra" / "config.yaml"
+        self.checkpoints = self.path / "checkpoints"
+        self.figures = self.path / "figures"
+        self.summary = self.path / "summary.json"
+        self.metrics = self.path / "metrics.csv"
+
+    def read_summary(self) -> dict[str, Any]:
+        """What `summary.json` holds; empty where there is none.
+
+        Raises:
+            UserError: it is not JSON.
+        """
+        if not self.summary.is_file():
+            return {}
+        try:
+            return json.loads(self.summary.read_text())
+        except ValueError as error:
+            raise UserError(f"{self.summary}: not a JSON file ({error})") from error
+
+    def update_summary(self, **fields: Any) -> None:
+        """Set some of the fields of `summary.json`, the others as they were."""
+        write_whole(self.summary, json.dumps(self.read_summary() | fields, indent=2) + "\n")
+
+    def write_metrics(self, history: list[dict[str, float]]) -> None:
+        """Write `metrics.csv`, a row per epoch."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        write_whole(self.metrics, text.getvalue())
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Keeps `status` in `summary.json`: running inside, `stopped` or `failed` (with the reason) on an exception."""
+        self.update_summary(status="running", error=None, versions=versions(), git_commit=git_commit())
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.update_summary(status="stopped")
+            raise
+        except Exception as error:
+            self.update_summary(status="failed", error=f"{type(error).__name__}: {error}")
+            raise
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that whoever looks sees the old one or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result may depend on."""
+    packages = ("lstm-ae", "torch", "numpy", "scikit-learn", "hydra-core", "optuna")
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+
+
+def git_commit() -> str | None:
+    """The commit of the source, with `-dirty` where it was changed since; None outside a git checkout."""
+    source = Path(__file__).resolve().parents[2]
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip()

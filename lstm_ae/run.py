@@ -1,0 +1,117 @@
+"""Reopen a run directory: its model, and what the model makes of your own data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from lstm_ae.build import build_model, choose_device
+from lstm_ae.check import check
+from lstm_ae.data.sequence_data import DataSpec, Scaler
+from lstm_ae.errors import UserError
+from lstm_ae.models.autoencoder import Autoencoder, Output
+from lstm_ae.reporting.run_directory import RunDirectory
+from lstm_ae.training import checkpoint
+from lstm_ae.training.trainer import load_weights, predict
+
+Array = np.ndarray | torch.Tensor
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model with what it takes to use it; made by `load_run`.
+
+    `encode`, `reconstruct` and `classify` take a numpy array or a tensor in original units, of shape
+    (batch, length, features) or anything that holds as many values per entry (images, for a model that reads images),
+    and answer in kind.
+    """
+
+    directory: RunDirectory
+    config: DictConfig
+    model: Autoencoder
+    spec: DataSpec
+    scaler: Scaler
+    history: list[dict[str, float]]  # up to the checkpoint
+
+    def encode(self, values: Array) -> Array:
+        """Contexts (batch, context_size)."""
+        return like(values, self._output(values).context)
+
+    def reconstruct(self, values: Array) -> Array:
+        """Reconstructions in original units, shaped like `values`."""
+        return like(values, self.scaler.inverse(self._output(values).reconstruction).reshape(values.shape))
+
+    def classify(self, values: Array) -> Array:
+        """Class indices (batch,) into `spec.class_names`.
+
+        Raises:
+            UserError: the model has no classifier.
+        """
+        logits = self._output(values).logits
+        if logits is None:
+            raise UserError(f"{self.directory.path}: this model has no classifier; train one with model=classifier")
+        return like(values, logits.argmax(1))
+
+    def _output(self, values: Array) -> Output:
+        tensor = torch.as_tensor(values, dtype=torch.float32)
+        length, features = self.spec.length, self.spec.features
+        if tensor.ndim < 2 or tensor[0].numel() != length * features:
+            raise UserError(
+                f"input of shape {tuple(tensor.shape)}: expected (batch, {length}, {features}), "
+                f"{length} steps of {features}"
+            )
+        device = next(self.model.parameters()).device
+        return predict(self.model, self.scaler.transform(tensor).reshape(-1, length, features).to(device))
+
+
+def like(values: Array, result: torch.Tensor) -> Array:
+    """`result` as a numpy array or a tensor on the same device, as `values` is."""
+    return result.to(values.device) if isinstance(values, torch.Tensor) else result.numpy()
+
+
+def read_config(directory: RunDirectory) -> DictConfig:
+    """The config that a run was started with, checked.
+
+    Raises:
+        UserError: there is none, or it is not a config of this program.
+    """
+    if not directory.config.is_file():
+        raise UserError(f"{directory.path}: not a run directory (no .hydra/config.yaml in it)")
+    try:
+        config = OmegaConf.load(directory.config)
+        check(config)
+    except UserError as error:
+        raise UserError(f"{directory.config}: {error}") from error
+    except Exception as error:  # YAML and OmegaConf have many ways to say that it is broken
+        raise UserError(f"{directory.config}: not a config of this program ({error})") from error
+    return config
+
+
+def load_run(path: str | Path, device: str = "cpu") -> Run:
+    """Reopen a run directory with the checkpoint that validation chose.
+
+    Nothing in the directory is executed: the config may only name this package's parts, the checkpoint only holds
+    tensors and plain values.
+
+    Args:
+        path: the run directory.
+        device: `auto`, `cpu` or `cuda`.
+
+    Returns:
+        the run, its model in eval mode.
+
+    Raises:
+        UserError: no run directory, no checkpoint in it, or one that does not fit.
+    """
+    directory = RunDirectory(path)
+    config = read_config(directory)
+    best = directory.checkpoints / "best.pt"
+    state = checkpoint.load(best)
+    spec = DataSpec(**state["spec"])
+    model = build_model(config, spec)
+    load_weights(best, state, model)
+    return Run(
+        directory, config, model.to(choose_device(device)).eval(), spec, Scaler(**state["scaler"]), state["history"]
+    )

@@ -1,0 +1,43 @@
+"""Checkpoints: tensors and plain Python values only, loaded without running any code in them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lstm_ae.errors import UserError
+
+FORMAT = 1
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` to `path` so that whoever looks sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        torch.save({"format": FORMAT, **state}, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """What `save` wrote, on the CPU.
+
+    Raises:
+        UserError: there is no such file, or it is not a checkpoint of this program (cut off, foreign, or holding
+            anything but tensors and plain values: `weights_only=True` refuses to unpickle code).
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint. A run writes its first one at the end of its first epoch.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds, by what is broken
+        raise UserError(
+            f"{path}: not a readable checkpoint ({type(error).__name__}). It is cut off or was written by another "
+            "program; nothing in it was run."
+        ) from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise UserError(f"{path}: not a checkpoint of this program (format {FORMAT} expected).")
+    return state

@@ -1,8 +1,6 @@
 """A composed config becomes data, model, objective and trainer; every command builds through here."""
 
-import os
 from dataclasses import asdict, replace
-from functools import partial
 from typing import Any
 
 import hydra

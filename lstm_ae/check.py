@@ -137,6 +137,3 @@ def check(config: DictConfig) -> None:
                 raise ConfigError(key, value, f"must be {RULES[name].words}")
 
     walk(config, "")
-    best = "max" if config.monitor.endswith("accuracy") else "min"
-    if config.mode != best:
-        raise ConfigError("mode", config.mode, f"monitor={config.monitor} is better the {best}; add mode={best}")

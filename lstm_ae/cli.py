@@ -61,7 +61,7 @@ def explain(error: Exception) -> str:
         return f"error: {error}"
     if isinstance(error.__cause__, UserError):
         return f"error: {error.__cause__}"
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"error: {error.filename or 'the output directory'} cannot be written or read: {error.strerror or error}"
     text = str(error).split("\nConfig search path:")[0]
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("To append to your config")]

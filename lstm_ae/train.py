@@ -24,6 +24,8 @@ from lstm_ae.reporting.run_directory import RunDirectory
 
 log = logging.getLogger(__name__)
 
+HYDRA_FILES = {"config.yaml", "hydra.yaml", "overrides.yaml"}  # what Hydra writes into .hydra/
+
 
 def train(config: DictConfig, directory: RunDirectory) -> float:
     """Train what `config` says, leave everything in `directory`, and return the best value of `monitor`.
@@ -145,8 +147,10 @@ def resumed(arguments: list[str]) -> list[str]:
             + ("no checkpoints/last.pt" if directory.config.is_file() else "no .hydra/config.yaml")
             + " in that directory. A run can be resumed once its first epoch is done."
         )
-    unknown = {path.name for path in directory.config.parent.iterdir()} - {"config.yaml", "hydra.yaml", "overrides.yaml"}
-    if unknown or any(line.startswith(("hydra:", "defaults:")) for line in directory.config.read_text().splitlines()):
+    # Hydra would compose whatever else lies there, and its own settings may start programs.
+    files = {path.name for path in directory.config.parent.iterdir()}
+    lines = directory.config.read_text().splitlines()
+    if files - HYDRA_FILES or any(line.startswith(("hydra:", "defaults:")) for line in lines):
         raise UserError(f"resume={target}: its .hydra/ holds more than Hydra writes there; not resumed")
     others = [argument for argument in arguments if argument not in given]
     if directory.read_summary().get("status") == "completed" and not others:

@@ -1,4 +1,4 @@
-"""What every data set becomes: three parts of sequences in memory, what they look like, and how to undo their scaling."""
+"""What every data set becomes: three parts of sequences in memory, their spec, and how to undo their scaling."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -111,7 +111,9 @@ def split_train_val(
         if num_folds > count:
             raise ConfigError("dataset.num_folds", num_folds, f"must be at most {count}, the number of sequences")
         if fold >= num_folds:
-            raise ConfigError("dataset.fold", fold, f"must be from 0 to {num_folds - 1} (dataset.num_folds={num_folds})")
+            raise ConfigError(
+                "dataset.fold", fold, f"must be from 0 to {num_folds - 1} (dataset.num_folds={num_folds})"
+            )
         parts = order.tensor_split(num_folds)
         val = parts[fold]
         train = torch.cat([part for k, part in enumerate(parts) if k != fold])

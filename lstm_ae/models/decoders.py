@@ -1,6 +1,6 @@
 """Decoders: one context vector in, the whole sequence out."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ class Decoder(nn.Module):
 class RepeatContextDecoder(Decoder):
     """Reads the context at every step, from a zero state: the classic one (Cho et al. 2014 feed it likewise)."""
 
-    def __init__(self, context_size: int, output_size: int, length: int, **shared) -> None:
+    def __init__(self, context_size: int, output_size: int, length: int, **shared: Any) -> None:
         super().__init__(context_size, output_size, length, **shared, input_size=context_size)
 
     def forward(self, context: Tensor, inputs: Tensor) -> Decoding:
@@ -71,7 +71,7 @@ class RepeatContextDecoder(Decoder):
 class InitialStateDecoder(Decoder):
     """Starts from a state made of the context by a linear layer and reads nothing (Srivastava et al. 2015)."""
 
-    def __init__(self, context_size: int, output_size: int, length: int, *, input_size: int = 1, **shared) -> None:
+    def __init__(self, context_size: int, output_size: int, length: int, *, input_size: int = 1, **shared: Any) -> None:
         super().__init__(context_size, output_size, length, **shared, input_size=input_size)
         self.initial_state = nn.Linear(context_size, 2 * self.lstm.num_layers * self.hidden_size)
 
@@ -98,7 +98,7 @@ class AutoregressiveDecoder(InitialStateDecoder):
     """
 
     def __init__(
-        self, context_size: int, output_size: int, length: int, *, teacher_forcing: float = 1.0, **shared
+        self, context_size: int, output_size: int, length: int, *, teacher_forcing: float = 1.0, **shared: Any
     ) -> None:
         super().__init__(context_size, output_size, length, **shared, input_size=output_size)
         self.teacher_forcing = teacher_forcing

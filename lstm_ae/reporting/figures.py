@@ -83,14 +83,21 @@ def draw(
 
 
 def samples(spec: DataSpec, original: np.ndarray, labels: torch.Tensor | None) -> Figure:
-    """Three sequences of the data as they are, in original units."""
+    """The data as it is, in original units: thirty images with their classes, or three sequences."""
+    heading = f"{spec.name}: {len(original)} test sequences of {spec.length} steps of {spec.features}"
+    if spec.image_shape is not None:
+        figure = Figure(figsize=(8, 3.2))
+        figure.suptitle(heading)
+        for axes, image, label in zip(figure.subplots(3, DIGITS).flat, original, labels, strict=False):
+            plot_image(axes, spec, image, original.max())
+            axes.set_title(spec.class_names[label], fontsize=8)
+        return figure
     figure = Figure(figsize=(8, 4.5))
     for i, axes in enumerate(figure.subplots(3, 1, sharex=True, sharey=True)):
-        name = "" if labels is None else f", class {spec.class_names[labels[i]]}"
         plot_sequence(axes, spec, original[i], **{**ORIGINAL, "label": None})
-        axes.set_title(f"test sequence {i}{name}")
+        axes.set_title(f"test sequence {i}")
     axes.set_xlabel(position_label(spec))
-    figure.suptitle(f"{spec.name}: {len(original)} test sequences of {spec.length} steps of {spec.features}")
+    figure.suptitle(heading)
     return figure
 
 
@@ -121,6 +128,14 @@ def plot_sequence(axes: Axes, spec: DataSpec, sequence: np.ndarray, **style: str
     axes.margins(x=0.01)
 
 
+def plot_image(axes: Axes, spec: DataSpec, image: np.ndarray, top: float) -> None:
+    """One image, (length, features) values from 0 to `top`, dark on light."""
+    axes.imshow(image.reshape(spec.image_shape), cmap="gray_r", vmin=0, vmax=top)
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+
+
 def position_label(spec: DataSpec) -> str:
     """What the horizontal axis of `plot_sequence` counts."""
     return "step" if spec.features == 1 else f"value ({spec.length} steps of {spec.features})"
@@ -132,10 +147,7 @@ def digits(spec: DataSpec, original: np.ndarray, rebuilt: np.ndarray, title: str
     rows = figure.subplots(2, DIGITS)
     for name, images, axes_row in (("original", original, rows[0]), ("rebuilt", rebuilt, rows[1])):
         for axes, image in zip(axes_row, images, strict=False):
-            axes.imshow(image.reshape(spec.image_shape), cmap="gray_r", vmin=0, vmax=original.max())
-            axes.set(xticks=[], yticks=[])
-            axes.grid(False)
-            axes.spines[:].set_visible(False)
+            plot_image(axes, spec, image, original.max())
         axes_row[0].set_ylabel(name)
     figure.suptitle(title)
     return figure

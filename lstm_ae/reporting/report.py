@@ -37,12 +37,12 @@ def report(
     output = predict(model, data.test.inputs)
     test = data.test.to(output.context.device)
     metrics = {f"test/{name}": value.item() for name, value in objective(output, test).items()}
-    figures = draw(folder, title(config), data.spec, data.scaler, history, best_epoch, test, output)
+    figures = draw(folder, title(config, data.spec.name), data.spec, data.scaler, history, best_epoch, test, output)
     return metrics, figures
 
 
-def title(config: DictConfig) -> str:
-    """A run's main settings in one line."""
+def title(config: DictConfig, name: str) -> str:
+    """A run's data set, `name`, and its main settings in one line."""
     settings = {
         "hidden": config.model.hidden_size,
         "layers": config.model.num_layers,
@@ -51,4 +51,4 @@ def title(config: DictConfig) -> str:
         "batch": config.dataset.batch_size,
         "seed": config.seed,
     }
-    return ", ".join(f"{name} {'none' if value is None else value}" for name, value in settings.items())
+    return f"{name}: " + ", ".join(f"{name} {'none' if value is None else value}" for name, value in settings.items())

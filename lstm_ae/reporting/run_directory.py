@@ -51,6 +51,13 @@ class RunDirectory:
         writer.writerows(history)
         write_whole(self.metrics, text.getvalue())
 
+    def read_metrics(self) -> list[dict[str, float]]:
+        """The rows of `metrics.csv`; empty where there is none."""
+        if not self.metrics.is_file():
+            return []
+        with self.metrics.open() as file:
+            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Keeps `status` in `summary.json`: running inside, `stopped` or `failed` (with the reason) on an exception."""

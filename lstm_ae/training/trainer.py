@@ -140,7 +140,7 @@ class Trainer:
         device = data.train.inputs.device
         if self.mixed_precision and device.type != "cuda":
             raise ConfigError("trainer.mixed_precision", True, "needs a CUDA device (device=cuda)")
-        self._check_monitor(monitor, model, objective, data)
+        self._check_monitor(monitor, mode, model, objective, data)
         generator = torch.Generator().manual_seed(seed)
         history: list[dict[str, float]] = []
         if resume:
@@ -149,7 +149,9 @@ class Trainer:
         base_rates = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
 
         batches = math.ceil(len(data.train) / data.batch_size)
-        batches = min(batches, self.max_batches or batches)
+        val = data.val
+        if self.max_batches is not None:
+            batches, val = min(batches, self.max_batches), val[: self.max_batches * data.batch_size]
         while len(history) < self.max_epochs and not self._exhausted(history, monitor, mode):
             epoch = len(history) + 1
             started = time.perf_counter()
@@ -187,7 +189,7 @@ class Trainer:
 
             row = {f"train/{name}": value for name, value in means.read().items()}
             self._check_finite(row["train/loss"], epoch, directory)
-            row |= evaluate(model, objective, data.val[: self.max_batches and EVALUATION_BATCH], "val")
+            row |= evaluate(model, objective, val, "val")
             self._check_finite(row["val/loss"], epoch, directory)
             row = {
                 "epoch": epoch,
@@ -231,12 +233,17 @@ class Trainer:
                 "trainer.gradient_clip_norm or scheduler.warmup usually helps."
             )
 
-    def _check_monitor(self, monitor: str, model: nn.Module, objective: Objective, data: SequenceData) -> None:
+    def _check_monitor(
+        self, monitor: str, mode: str, model: nn.Module, objective: Objective, data: SequenceData
+    ) -> None:
         with evaluating(model):
             names = list(objective(model(data.val.inputs[:2]), data.val[:2]))
         allowed = [f"{part}/{name}" for part in ("val", "train") for name in names]
         if monitor not in allowed:
             raise ConfigError("monitor", monitor, "this model and data measure " + ", ".join(allowed))
+        best = "max" if monitor.endswith("accuracy") else "min"
+        if mode != best:
+            raise ConfigError("mode", mode, f"the best {monitor} is the {best}; add mode={best}")
 
 
 def best_row(history: list[dict[str, float]], monitor: str, mode: str) -> dict[str, float]:

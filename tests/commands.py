@@ -5,7 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 TINY_SYNTHETIC = (
     "dataset.num_sequences=60",
@@ -54,7 +57,7 @@ def start(*arguments: str, cwd: Path) -> subprocess.Popen:
     )
 
 
-def wait_for(condition, seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
     """Poll until `condition()` holds."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -67,3 +70,11 @@ def finish(process: subprocess.Popen, number: signal.Signals) -> tuple[int, str]
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     return process.returncode, errors
+
+
+def call(command: Callable[[], None], arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    """A command's `main` in this process, for mistakes: the exit code and its last words."""
+    monkeypatch.setattr(sys, "argv", ["command", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        command()
+    return (ended.value.code, "") if isinstance(ended.value.code, int) else (1, str(ended.value.code))

@@ -3,6 +3,7 @@
 import csv
 import json
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from lstm_ae import train as train_command
-from tests.commands import TINY_DIGITS, TINY_SYNTHETIC, finish, run, start, train, wait_for
+from tests.commands import TINY_DIGITS, TINY_SYNTHETIC, call, finish, run, start, train, wait_for
 
 
 def rows(directory: Path) -> list[dict[str, str]]:
@@ -44,8 +45,17 @@ def test_run_directory_of_a_joint_classifier(tmp_path):
         ".hydra", "train.log", "metrics.csv", "summary.json", "checkpoints", "figures"
     }  # fmt: skip
     assert {path.name for path in (directory / "checkpoints").iterdir()} == {"best.pt", "last.pt"}
-    pictures = "samples reconstructions loss accuracy digits confusion contexts error_by_position".split()
-    assert {path.stem for path in (directory / "figures").iterdir()} == set(pictures)
+    pictures = {
+        "samples",
+        "reconstructions",
+        "digits",
+        "error_by_position",
+        "loss",
+        "accuracy",
+        "confusion",
+        "contexts",
+    }
+    assert {path.stem for path in (directory / "figures").iterdir()} == pictures
     assert str(directory / "figures") in done.stdout
 
     history = rows(directory)
@@ -152,16 +162,6 @@ def test_resume_with_more_epochs_goes_on(tmp_path):
     same(directory, longer)
 
 
-def call(arguments: list[str], monkeypatch, capsys) -> tuple[int, str]:
-    """The command in this process: exit code and what it printed as its last words."""
-    monkeypatch.setattr(sys, "argv", ["lstm_ae.train", *arguments])
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    with pytest.raises(SystemExit) as ended:
-        train_command.main()
-    code = ended.value.code
-    return (code, "") if isinstance(code, int) or code is None else (1, str(code))
-
-
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -188,9 +188,9 @@ def call(arguments: list[str], monkeypatch, capsys) -> tuple[int, str]:
         ("hydra.run.dir=/proc/nobody/run", ["/proc/nobody", "cannot be written"]),
     ],
 )
-def test_mistakes_get_a_few_lines(arguments, expected, tmp_path, monkeypatch, capsys):
+def test_mistakes_get_a_few_lines(arguments, expected, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, words = call(arguments.split(), monkeypatch, capsys)
+    code, words = call(train_command.main, arguments.split(), monkeypatch)
     assert code == 1
     for part in expected:
         assert part in words, words
@@ -201,9 +201,9 @@ def test_mistakes_get_a_few_lines(arguments, expected, tmp_path, monkeypatch, ca
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
-def test_cuda_without_a_gpu(tmp_path, monkeypatch, capsys):
+def test_cuda_without_a_gpu(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    _, words = call(["device=cuda"], monkeypatch, capsys)
+    _, words = call(train_command.main, ["device=cuda"], monkeypatch)
     assert "device=cuda" in words and "device=cpu" in words
 
 
@@ -215,7 +215,7 @@ def test_no_network_and_no_data(tmp_path):
     for part in ("train-images-idx3-ubyte", str(tmp_path), "LSTM_AE_DATA", "digits_rows", "https://"):
         assert part in done.stderr
     assert "Traceback" not in done.stderr
-    assert not [path for path in (tmp_path / "mnist").iterdir()]
+    assert not any((tmp_path / "mnist").iterdir())
 
 
 def test_nan_ends_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
@@ -242,8 +242,6 @@ def test_printing_the_config_imports_no_torch(tmp_path):
         "try: main()\n"
         "finally: print('torch' in sys.modules, 'sklearn' in sys.modules, file=sys.stderr)"
     )
-    import subprocess
-
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "hidden_size" in done.stdout
     assert done.stderr.strip() == "False False"

@@ -49,6 +49,8 @@ def run_command(command: Callable[[], object]) -> None:
         command()
     except Stopped as stopped:
         sys.exit(stopped.exit_code)
+    except BrokenPipeError:  # whoever read our output (head, a pager) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         if asked == "1":
             raise

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from lstm_ae.cli import run_command
 from lstm_ae.errors import UserError
-from lstm_ae.reporting import diff, filters, rerun, table
+from lstm_ae.reporting import filters, rerun, table
 from lstm_ae.reporting.collecting import RunRecord, collect, differing
+from lstm_ae.reporting.diff import find, side_by_side
 from lstm_ae.reporting.run_directory import write_whole
 
 EPILOG = """examples
@@ -72,89 +73,127 @@ def compare(arguments: Sequence[str]) -> None:
         raise UserError(f"--top={options.top}: must be at least 1")
     everything = collect(options.directories) if options.directories else []
     if options.diff:
-        print(diff.side_by_side(*(diff.find(name, everything) for name in options.diff)))
+        print(side_by_side(*(find(name, everything) for name in options.diff)))
         return
-    runs = chosen(everything, options.filter, options.status)
-    shown, key, mode = lined_up(runs, options)
-    total = len(shown.rows)
-    best = next((runs for row, runs in zip(shown.rows, shown.runs, strict=True) if counts(row, runs, key)), None)
-    shown.rows, shown.runs = shown.rows[: options.top], shown.runs[: options.top]
+    runs = choose(everything, options)
+    key, mode, objectives = order(runs, options.sort)
+    shown = line_up(runs, options, key, mode, objectives)
+    best = next((group for row, group in zip(shown.rows, shown.runs, strict=True) if is_result(row, group, key)), None)
+    again = rerun.command(best) if best else ""
+    head = [f"{len(runs)} runs of {len(everything)}: " if len(runs) < len(everything) else f"{len(runs)} runs: "]
+    head[0] += ", ".join(f"{count} {status}" for status, count in Counter(run.status for run in runs).items())
+    if options.top is not None and options.top < len(shown.rows):
+        head.append(f"the best {options.top} of {len(shown.rows)} rows by {key}")
+        shown.rows, shown.runs = shown.rows[: options.top], shown.runs[: options.top]
+    if best:
+        value = table.cell(shown.rows[0].get(key) if shown.runs[0] is best else best[0].values.get(key))
+        head.append(f"best {key} ({mode}): {value} in {best[0].directory.path}")
 
-    on_terminal = False
-    writers = {"csv": table.to_csv, "json": table.to_json, "markdown": table.to_markdown}
-    for name, write in writers.items():
-        target = getattr(options, name)
-        if target == "-":
-            on_terminal = True
-            print(write(shown).rstrip("\n"))
-        elif target:
-            write_whole(Path(target), write(shown).rstrip("\n") + "\n")
-    say = sys.stderr if on_terminal else sys.stdout  # what goes into a pipe is the table alone
-    if not on_terminal:
-        print(table.to_text(shown, shutil.get_terminal_size((120, 24)).columns))
-        print()
-    statuses = ", ".join(f"{count} {status}" for status, count in Counter(run.status for run in runs).items())
-    print(f"{len(runs)} runs of {len(everything)}: {statuses}" if len(runs) < len(everything) else
-          f"{len(runs)} runs: {statuses}", file=say)  # fmt: skip
-    if len(shown.rows) < total:
-        print(f"the best {len(shown.rows)} of {total} rows by {key}", file=say)
-    for note in shown.notes:
-        print(f"note: {note}", file=say)
-    if best is not None:
-        print(f"best {key} ({mode}): {best[0].name}; to train it again:\n  {rerun.command(best)}", file=say)
+    piped = write_tables(shown, options)
+    say = sys.stderr if piped else sys.stdout  # what goes into a pipe is the table alone
+    if not piped:
+        print(table.to_text(shown, shutil.get_terminal_size((120, 24)).columns), end="\n\n")
+    print(*head, *(f"note: {note}" for note in shown.notes), sep="\n", file=say)
+    if again:
+        print(f"to train it again:\n  {again}", file=say)
+    if options.figures:
+        from lstm_ae.reporting.comparison_figures import Comparison  # late: matplotlib takes longer than the table
+
+        folder = Path(options.output or Path(options.directories[0]) / "compare")
+        written, left_out = Comparison([run for group in shown.runs for run in group], shown.keys, objectives).draw(
+            folder
+        )
+        print(f"figures in {folder}: {'  '.join(path.name for path in written)}", file=say)
+        print(*(f"  not drawn: {reason}" for reason in left_out), sep="\n", file=say)
+    if options.html:
+        from lstm_ae.reporting.html import page
+
+        write_whole(Path(options.html), page(shown, objectives, head, best, again))
+        print(f"open {Path(options.html).absolute()} in a browser", file=say)
 
 
-def chosen(runs: list[RunRecord], text: str | None, statuses: str | None) -> list[RunRecord]:
-    """The runs that pass the filter `text` and have one of the `statuses`.
+def choose(runs: list[RunRecord], options: argparse.Namespace) -> list[RunRecord]:
+    """The runs that pass --filter and --status.
 
     Raises:
         UserError: nothing is left, or the filter cannot be read.
     """
-    known = list(dict.fromkeys(name for run in runs for name in run.values))
-    if statuses:
-        wanted = table.select(statuses, sorted({run.status for run in runs}), "--status")
+    if options.status:
+        wanted = table.select(options.status, sorted({run.status for run in runs}), "--status")
         runs = [run for run in runs if run.status in wanted]
-    if text is not None:
-        passes = filters.parse(text, known)
+    if options.filter is not None:
+        passes = filters.parse(options.filter, names_of(runs))
         runs = [run for run in runs if passes(run.values)]
     if not runs:
-        raise UserError(f"no run passes --filter '{text}'" + (f" with --status={statuses}" if statuses else ""))
+        raise UserError(f"--filter '{options.filter}': no run passes")
     return runs
 
 
-def lined_up(runs: list[RunRecord], options: argparse.Namespace) -> tuple[table.Table, str, str]:
-    """The sorted table, and the name and the mode that it is sorted by.
+def order(runs: Sequence[RunRecord], sort: str | None) -> tuple[str, str, dict[str, str]]:
+    """What to sort by, its mode, and the objectives (metric -> mode) that figures show, the first one first.
 
     Raises:
-        UserError: a name that no run has.
+        UserError: `sort` is no name that a run has.
     """
-    known = list(dict.fromkeys(name for run in runs for name in run.values))
-    measured = table.metric_names(runs)
-    metrics = table.select(options.metrics, measured, "--metrics") if options.metrics else table.default_metrics(runs)
-    settings = [name for name in known if name not in measured]
-    keys = table.select(options.keys, settings, "--keys") if options.keys else None
     monitors = next((run.monitors for run in runs if run.monitors), {"val/loss": "min"})
-    key, _, mode = (options.sort or next(iter(monitors))).rpartition(":") if ":" in (options.sort or "") else (
-        options.sort or next(iter(monitors)), "", "")  # fmt: skip
-    if options.sort and (key not in known or mode not in ("", "min", "max")):
-        raise UserError(f"--sort={options.sort}: " + (filters.unknown(key, known) if key not in known else
-                        "after the colon goes min or max"))  # fmt: skip
+    key, _, mode = sort.partition(":") if sort else (next(iter(monitors)), "", "")
+    known = names_of(runs)
+    if sort and key not in known:
+        raise UserError(f"--sort={sort}: {filters.unknown(key, known)}")
+    if mode not in ("", "min", "max"):
+        raise UserError(f"--sort={sort}: after the colon goes min or max")
     mode = mode or table.direction(key, runs)
+    if key in monitors:
+        return key, mode, {key: mode} | {name: of for name, of in monitors.items() if name != key}
+    return key, mode, {key: mode} if key in table.metric_names(runs) else monitors
+
+
+def line_up(
+    runs: Sequence[RunRecord], options: argparse.Namespace, key: str, mode: str, objectives: dict[str, str]
+) -> table.Table:
+    """The table, sorted by `key`.
+
+    Raises:
+        UserError: --metrics or --keys hold a name that no run has.
+    """
+    measured = table.metric_names(runs)
+    settings = [name for name in names_of(runs) if name not in measured]
+    metrics = table.select(options.metrics, measured, "--metrics") if options.metrics else table.default_metrics(runs)
+    keys = table.select(options.keys, settings, "--keys") if options.keys else None
+    if key in measured:
+        metrics = list(dict.fromkeys([*metrics, key]))
     if options.group_by_seed:
-        shown = table.by_seed(runs, keys, list(dict.fromkeys([*metrics, *([key] if key in measured else [])])))
+        shown = table.by_seed(runs, keys, metrics)
     else:
         shown = table.single(runs, differing(runs) if keys is None else keys, metrics)
     shown.notes += table.cautions(runs, key)
-    if len(monitors) == 2:
-        table.mark_pareto(shown, monitors)
+    if len(objectives) == 2:
+        table.mark_pareto(shown, objectives)
     shown.sort(key, mode)
-    return shown, key, mode
+    return shown
 
 
-def counts(row: table.Row, runs: list[RunRecord], key: str) -> bool:
-    """Whether a row may be called the best: measured, and of a run that was trained to its end."""
-    value = row.get(key)
-    return value is not None and value == value and any(run.status == "completed" for run in runs)
+def names_of(runs: Sequence[RunRecord]) -> list[str]:
+    """Every name that any of the runs has a value for."""
+    return list(dict.fromkeys(name for run in runs for name in run.values))
+
+
+def is_result(row: table.Row, runs: Sequence[RunRecord], key: str) -> bool:
+    """Whether a row may be called the best: measured, and trained to its end."""
+    return table.is_measured(row.get(key)) and any(run.status == "completed" for run in runs)
+
+
+def write_tables(shown: table.Table, options: argparse.Namespace) -> bool:
+    """Write what --csv, --json and --markdown ask for; whether one of them went to standard output."""
+    piped = False
+    for name, write in {"csv": table.to_csv, "json": table.to_json, "markdown": table.to_markdown}.items():
+        target = getattr(options, name)
+        if target == "-":
+            piped = True
+            print(write(shown))
+        elif target:
+            write_whole(Path(target), write(shown) + "\n")
+    return piped
 
 
 def main() -> None:

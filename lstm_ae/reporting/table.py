@@ -182,6 +182,11 @@ def pareto_front(points: Sequence[Sequence[float]], modes: Sequence[str]) -> lis
     return [i for i in usable if not beaten(i)]
 
 
+def is_measured(value: Any) -> bool:
+    """Whether `value` is a number, and not NaN or infinite."""
+    return is_number(value) and math.isfinite(value)
+
+
 def cell(value: Any) -> str:
     """A value as people read it: four significant digits, true / false, blank for nothing."""
     if value is None:
@@ -246,7 +251,7 @@ def to_csv(table: Table) -> str:
     columns = ["path", *table.columns]
     writer.writerow(columns)
     writer.writerows([row[name] if row.get(name) is not None else "" for name in columns] for row in export(table))
-    return text.getvalue()
+    return text.getvalue().rstrip("\n")
 
 
 def to_json(table: Table) -> str:

@@ -78,8 +78,10 @@ def compare(arguments: Sequence[str]) -> None:
     runs = choose(everything, options)
     key, mode, objectives = order(runs, options.sort)
     shown = line_up(runs, options, key, mode, objectives)
-    best = next((group for row, group in zip(shown.rows, shown.runs, strict=True) if is_result(row, group, key)), None)
-    again = rerun.command(best) if best else ""
+    best = next(
+        (group for row, group in zip(shown.rows, shown.runs, strict=True) if table.is_result(row, group, key)), None
+    )
+    again = rerun.command(best) if best and best[0].config else ""
     head = [f"{len(runs)} runs of {len(everything)}: " if len(runs) < len(everything) else f"{len(runs)} runs: "]
     head[0] += ", ".join(f"{count} {status}" for status, count in Counter(run.status for run in runs).items())
     if options.top is not None and options.top < len(shown.rows):
@@ -176,11 +178,6 @@ def line_up(
 def names_of(runs: Sequence[RunRecord]) -> list[str]:
     """Every name that any of the runs has a value for."""
     return list(dict.fromkeys(name for run in runs for name in run.values))
-
-
-def is_result(row: table.Row, runs: Sequence[RunRecord], key: str) -> bool:
-    """Whether a row may be called the best: measured, and trained to its end."""
-    return table.is_measured(row.get(key)) and any(run.status == "completed" for run in runs)
 
 
 def write_tables(shown: table.Table, options: argparse.Namespace) -> bool:

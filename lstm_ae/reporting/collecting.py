@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import statistics
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,9 @@ SEED_KEYS = ("seed", "dataset.fold")  # what may vary within one setting
 # How a run was carried out, and names of whole settings: nothing that tells two settings apart.
 NO_SETTINGS = ("resume", "device", "threads", "workers", "study_name")
 NO_CHOICES = re.compile(r"hydra/|sweep$|experiment$")
+SPREAD = " std"  # `val/loss std` is the standard deviation (n - 1) of `val/loss` over seeds or folds
 NO_METRICS = ("epoch", "seconds", "lr")  # columns of metrics.csv that are none
+MAX_ERROR = 100  # characters of a failed run's error in a note
 SILENT_SECONDS = 600  # a running run that wrote nothing for so long gets a note
 INTERPOLATION = re.compile(r"\$\{([\w.]+)\}")
 CHOICES = re.compile(r"^    choices:\n((?:      .*\n?)+)", re.MULTILINE)
@@ -38,6 +41,9 @@ class RunRecord:
     summary: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)  # a row per epoch
     notes: list[str] = field(default_factory=list)
+    folds: list["RunRecord"] = field(
+        default_factory=list
+    )  # of a cross-validated run, which then has their mean history
 
     @cached_property
     def status(self) -> str:
@@ -70,7 +76,9 @@ class RunRecord:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Every metric: those of the best epoch, then the test's and the baselines'."""
+        """Every metric: those of the best epoch, then the test's and the baselines'; over folds, the means."""
+        if self.folds:
+            return {name: statistics.fmean(values) for name, values in self._fold_metrics.items()}
         found = {name: value for name, value in self.best_row.items() if name not in NO_METRICS}
         best = self.summary.get("best")
         recorded = dict(zip(self.monitors, best if isinstance(best, list) else [best], strict=False))
@@ -78,6 +86,13 @@ class RunRecord:
             if isinstance(group, dict):
                 found |= {name: value for name, value in group.items() if is_number(value) and name not in found}
         return found
+
+    @cached_property
+    def _fold_metrics(self) -> dict[str, list[float]]:
+        """Each metric that all folds have so far."""
+        common = dict.fromkeys(self.folds[0].metrics) if self.folds else {}
+        found = {name: [fold.metrics.get(name) for fold in self.folds] for name in common}
+        return {name: values for name, values in found.items() if None not in values}
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -90,7 +105,7 @@ class RunRecord:
             "trial": self.trial,
             "status": self.status,
             "epochs": len(self.history) or None,
-            "best_epoch": int(self.best_row["epoch"]) if "epoch" in self.best_row else None,
+            "best_epoch": int(self.best_row["epoch"]) if "epoch" in self.best_row and not self.folds else None,
             "seconds": seconds,
             "parameters": self.summary.get("parameters"),
             "git_commit": self.summary.get("git_commit"),
@@ -98,7 +113,8 @@ class RunRecord:
             "note": "; ".join(self.notes) or None,
         }
         config = {key: self._resolved(value) for key, value in self.config.items()}
-        return self.choices | config | self.metrics | fields
+        deviations = {n + SPREAD: statistics.stdev(v) for n, v in self._fold_metrics.items() if len(v) > 1}
+        return self.choices | config | self.metrics | deviations | fields
 
     def _resolved(self, value: Any) -> Any:
         """`value`, or what it refers to if it is `${another.key}`."""
@@ -157,6 +173,7 @@ def run_directories(root: Path) -> Iterable[Path]:
 
     for folder, subfolders, files in os.walk(root, onerror=fail):
         nameless = Path(folder).name.isdecimal() and not subfolders and Path(folder) != root
+        subfolders[:] = [name for name in subfolders if name == ".hydra" or not name.startswith(".")]
         if ".hydra" in subfolders or nameless or not {"summary.json", "metrics.csv"}.isdisjoint(files):
             subfolders.clear()
             yield Path(folder)
@@ -184,7 +201,7 @@ def read_run(path: Path, name: str) -> RunRecord:
     run.summary = attempt(run.directory.summary, run.directory.read_summary, dict)
     error = run.summary.get("error")
     if error:
-        run.notes.append(str(error).splitlines()[0])
+        run.notes.append(" ".join(str(error).split())[:MAX_ERROR])
     file = run.directory.config
     run.config = flatten(attempt(file, lambda: yaml.load(file.read_text(), YAML_LOADER), dict))
     overrides = file.with_name("overrides.yaml")
@@ -192,14 +209,22 @@ def read_run(path: Path, name: str) -> RunRecord:
     hydra = file.with_name("hydra.yaml")
     run.choices = attempt(hydra, lambda: read_choices(hydra.read_text()), dict, needed=False)
     metrics = run.directory.metrics
-    run.history = attempt(metrics, run.directory.read_metrics, list, needed=run.status == "completed")
+    folds = path / "folds"
+    if folds.is_dir():
+        run.folds = [read_run(fold, f"{name}/folds/{fold.name}") for fold in sorted(folds.iterdir()) if fold.is_dir()]
+        rows = zip(*(fold.history for fold in run.folds if fold.history), strict=False)
+        run.history = [
+            {name: statistics.fmean(row.get(name, math.nan) for row in same) for name in same[0]} for same in rows
+        ]
+    else:
+        run.history = attempt(metrics, run.directory.read_metrics, list, needed=run.status == "completed")
     planned = run.config.get("trainer.max_epochs")
     if is_number(planned) and len(run.history) > planned:
         # A resume leaves .hydra/ as it was, but the run is another one than those that stopped there.
         run.config["trainer.max_epochs"] = len(run.history)
         run.notes.append(f"resumed past its {planned} epochs")
     if run.status == "running":
-        silent = time.time() - max(f.stat().st_mtime for f in (run.directory.summary, metrics) if f.is_file())
+        silent = time.time() - max(file.stat().st_mtime for file in path.rglob("*") if file.suffix in (".csv", ".json"))
         if silent > SILENT_SECONDS:
             run.notes.append(f"nothing written for {silent / 3600:.1f} h")
     return run

@@ -181,6 +181,7 @@ class Comparison:
         axes = figure.subplots()
         bars = axes.barh(list(shares)[::-1], list(shares.values())[::-1], color="#00798c")
         axes.bar_label(bars, [f"{share:.0%}" for share in list(shares.values())[::-1]], padding=3)
+        axes.grid(False)
         axes.set(xlabel=f"share of the variance of {self.objective} (fANOVA)", xlim=(0, 1.1))
         count = sum(run.status == "completed" for run in self.runs)
         figure.suptitle(f"importance of the settings, from {count} completed runs")
@@ -191,16 +192,15 @@ class Comparison:
         keys = [key for key in self.keys if key not in SEED_KEYS]
         if len(keys) != 2:
             raise UserError(f"a heat map needs two settings that differ; here: {', '.join(keys) or 'none'}")
-        x, y = ([*dict(sorted_values([run.values.get(key) for run in self.runs]))] for key in keys)
+        x, y = (dict(sorted_values([run.values.get(key) for run in self.runs])) for key in keys)  # form -> text
         cells: dict[tuple, list[float]] = {}
         for run in self.runs:
             if math.isfinite(self.value(run, self.objective)) and run.status == "completed":
                 place = tuple(canonical(run.values.get(key)) for key in keys)
                 cells.setdefault(place, []).append(self.value(run, self.objective))
         if 2 * len(cells) < len(x) * len(y):
-            raise UserError(f"{len(cells)} settings of {len(x)} x {len(y)} are not a grid")
+            raise UserError(f"{len(cells)} settings are no grid of {len(x)} x {len(y)}")
         means = np.array([[np.mean(cells.get((a, b), [math.nan])) for a in x] for b in y])
-        names = [dict(sorted_values([run.values.get(key) for run in self.runs])) for key in keys]
         figure = Figure(figsize=(2.8 + 0.9 * len(x), 2 + 0.6 * len(y)))
         axes = figure.subplots()
         image = axes.imshow(means, cmap="viridis" if self.mode == "min" else "viridis_r", aspect="auto", origin="lower")
@@ -211,8 +211,8 @@ class Comparison:
             dark = mean < middle if self.mode == "min" else mean > middle
             axes.text(column, row, "no run" if math.isnan(mean) else cell(float(mean)), ha="center", va="center",
                       color="white" if dark else "black", weight="bold" if mean == best else "normal")  # fmt: skip
-        axes.set_xticks(range(len(x)), list(names[0].values()))
-        axes.set_yticks(range(len(y)), list(names[1].values()))
+        axes.set_xticks(range(len(x)), list(x.values()))
+        axes.set_yticks(range(len(y)), list(y.values()))
         axes.grid(False)
         axes.set(xlabel=keys[0], ylabel=keys[1])
         figure.colorbar(image, ax=axes, label=self.objective)
@@ -225,23 +225,29 @@ class Comparison:
         if len(self.objectives) != 2:
             raise UserError("a Pareto front needs two objectives: monitor=[...] with two metrics")
         points = [[self.value(run, name) for name in self.objectives] for run in self.runs]
-        front = pareto_front(points, list(self.objectives.values()))
+        finished = [
+            point if run.status == "completed" else [math.nan] * 2 for run, point in zip(self.runs, points, strict=True)
+        ]
+        front = pareto_front(finished, list(self.objectives.values()))
         if not front:
-            raise UserError("no run has both objectives")
-        figure = Figure(figsize=(7.5, 5))
+            raise UserError("no completed run has both objectives")
+        figure = Figure(figsize=(7.5, 4.6 + 0.2 * min(len(front), LABELLED)))
         axes = figure.subplots()
         for status, (marker, colour, filled) in STATUSES.items():
             group = [point for run, point in zip(self.runs, points, strict=True) if run.status == status]
             if group:
                 axes.scatter(*zip(*group, strict=True), marker=marker, edgecolors=colour, label=status, alpha=0.7,
                              facecolors=colour if filled else "none")  # fmt: skip
-        best = sorted((points[i], self.label(self.runs[i])) for i in front)
-        axes.plot(*zip(*(point for point, _ in best), strict=True), color=BEST, marker="o", markersize=9,
-                  markerfacecolor="none", linewidth=1, drawstyle="default", label="Pareto front")  # fmt: skip
-        for point, text in best[:LABELLED]:
-            axes.annotate(text, point, fontsize=7, xytext=(6, 6), textcoords="offset points")
-        axes.set(**dict(zip(("xlabel", "ylabel"), (f"{n} ({m})" for n, m in self.objectives.items()), strict=True)))
+        best = sorted(((points[i], self.runs[i]) for i in front), key=lambda pair: pair[0])
+        line = axes.plot(*zip(*(point for point, _ in best), strict=True), color=BEST, marker="o", markersize=9,
+                         markerfacecolor="none", linewidth=1, label="Pareto front")  # fmt: skip
+        for point, run in best[:LABELLED]:
+            axes.annotate(run.name, point, fontsize=8, xytext=(7, -3), textcoords="offset points")
+        x, y = (f"{name} ({mode})" for name, mode in self.objectives.items())
+        axes.set(xlabel=x, ylabel=y)
         axes.legend()
+        figure.legend(line * len(best[:LABELLED]), [f"{run.name}: {self.label(run)}" for _, run in best[:LABELLED]],
+                      loc="outside lower center", ncols=2 if len(best) > 4 else 1, fontsize=8, handlelength=0)  # fmt: skip
         figure.suptitle(f"{len(front)} of {len(self.runs)} runs are on the Pareto front")
         return figure
 

@@ -12,11 +12,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from lstm_ae.errors import UserError
-from lstm_ae.reporting.collecting import NO_SETTINGS, SEED_KEYS, RunRecord, canonical, differing, is_number
+from lstm_ae.reporting.collecting import NO_SETTINGS, SEED_KEYS, SPREAD, RunRecord, canonical, differing, is_number
 from lstm_ae.reporting.filters import unknown
 
 Row = dict[str, Any]  # column -> value; absent or None: blank
-SPREAD = " std"  # the column `val/loss std` holds the standard deviation over the seeds of `val/loss`
 GAP = "  "
 
 
@@ -34,7 +33,7 @@ class Table:
     @property
     def columns(self) -> list[str]:
         """Every column in the order of reading, blank ones left out."""
-        measured = [name for metric in self.metrics for name in (metric, metric + SPREAD)[: 1 + self.grouped]]
+        measured = [name for metric in self.metrics for name in (metric, metric + SPREAD)]
         first = ["runs", "seeds"] if self.grouped else ["run"]
         wanted = [*first, *self.keys, *measured, "pareto", "status", "epochs", "best_epoch", "seconds", "note"]
         always = {*first, *self.keys, *self.metrics, "status", "epochs", "seconds"}
@@ -159,14 +158,19 @@ def cautions(runs: Sequence[RunRecord], key: str) -> list[str]:
     return notes
 
 
-def mark_pareto(table: Table, objectives: dict[str, str]) -> list[int]:
-    """Mark the rows that no other row beats in both objectives (`pareto` = `*`), and return their positions."""
-    front = pareto_front(
-        [[row.get(name) if is_number(row.get(name)) else math.nan for name in objectives] for row in table.rows],
-        list(objectives.values()),
-    )
+def is_result(row: Row, runs: Sequence[RunRecord], key: str) -> bool:
+    """Whether a row may be called the best by `key`: measured, and trained to its end."""
+    return is_measured(row.get(key)) and any(run.status == "completed" for run in runs)
+
+
+def mark_pareto(table: Table, objectives: dict[str, str]) -> None:
+    """Mark the completed rows that no other beats in both objectives: `pareto` = `*`."""
+    points = [
+        [row[name] if is_result(row, group, name) else math.nan for name in objectives]
+        for row, group in zip(table.rows, table.runs, strict=True)
+    ]
+    front = pareto_front(points, list(objectives.values()))
     table.rows = [row | {"pareto": "*" if i in front else None} for i, row in enumerate(table.rows)]
-    return front
 
 
 def pareto_front(points: Sequence[Sequence[float]], modes: Sequence[str]) -> list[int]:

@@ -31,7 +31,10 @@ function scale(values, logarithmic = false) {
     if (low === high) { low = low > 0 ? low * 0.9 : low - 1; high = high > 0 ? high * 1.1 : high + 1; }
     const at = value => (map(value) - map(low)) / (map(high) - map(low));
     const ticks = [];
-    if (log) {
+    const distinct = [...new Set(present)];
+    if (distinct.length <= 6) {
+      ticks.push(...distinct);
+    } else if (log) {
       for (let power = Math.floor(map(low)); power <= map(high); power++)
         for (const digit of [1, 2, 5]) ticks.push(digit * 10 ** power);
     } else {
@@ -144,7 +147,7 @@ function drawParallel() {
   const names = [...data.keys, ...Object.keys(data.objectives)];
   const shown = rows.map((row, i) => i).filter(i => isNumber(rows[i].cells[objective]));
   document.getElementById("parallel-section").hidden = !data.keys.length || !shown.length;
-  const wide = 1100, top = 30, high = 250, at = k => 60 + k * (wide - 160) / Math.max(names.length - 1, 1);
+  const wide = 1100, top = 30, high = 250, at = k => 110 + k * (wide - 220) / Math.max(names.length - 1, 1);
   const svg = element("svg", document.getElementById("parallel"), {viewBox: `0 0 ${wide} ${top + high + 16}`});
   const scales = names.map(name => {
     const values = shown.map(i => rows[i].cells[name]);

@@ -15,7 +15,7 @@ from lstm_ae.errors import UserError
 from lstm_ae.reporting import filters, rerun, table
 from lstm_ae.reporting.collecting import RunRecord, collect, differing
 from lstm_ae.reporting.diff import find, side_by_side
-from lstm_ae.reporting.run_directory import write_whole
+from lstm_ae.reporting.run_directory import git_commit, write_whole
 
 EPILOG = """examples
   python -m lstm_ae.compare multirun/2026-01-31/12-00-00
@@ -90,6 +90,9 @@ def compare(arguments: Sequence[str]) -> None:
     if best:
         value = table.cell(shown.rows[0].get(key) if shown.runs[0] is best else best[0].values.get(key))
         head.append(f"best {key} ({mode}): {value} in {best[0].directory.path}")
+        commit, here = best[0].summary.get("git_commit"), git_commit()
+        if commit != here:
+            head.append(f"trained by the code at commit {commit or 'unknown'}; here it is at {here or 'no commit'}")
 
     piped = write_tables(shown, options)
     say = sys.stderr if piped else sys.stdout  # what goes into a pipe is the table alone

@@ -246,8 +246,9 @@ class Comparison:
         x, y = (f"{name} ({mode})" for name, mode in self.objectives.items())
         axes.set(xlabel=x, ylabel=y)
         axes.legend()
-        figure.legend(line * len(best[:LABELLED]), [f"{run.name}: {self.label(run)}" for _, run in best[:LABELLED]],
-                      loc="outside lower center", ncols=2 if len(best) > 4 else 1, fontsize=8, handlelength=0)  # fmt: skip
+        labels = [f"{run.name}: {self.label(run)}" for _, run in best[:LABELLED]]
+        figure.legend(line * len(labels), labels, loc="outside lower center", ncols=2 if len(labels) > 4 else 1,
+                      fontsize=8, handlelength=0)  # fmt: skip
         figure.suptitle(f"{len(front)} of {len(self.runs)} runs are on the Pareto front")
         return figure
 

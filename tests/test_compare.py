@@ -1,3 +1,5 @@
+"""The compare command: known answers over made run directories, and runs in any state."""
+
 import csv
 import json
 import resource
@@ -11,9 +13,8 @@ from PIL import Image
 
 from lstm_ae.compare import compare
 from lstm_ae.errors import UserError
+from tests.commands import TINY_SYNTHETIC, environment, run, train
 from tests.made_runs import make_run
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -309,12 +310,8 @@ def test_mistakes_are_explained(sweep, arguments, words):
     assert all(word in message for word in words), message
 
 
-def command(*arguments, **options):
-    return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, cwd=ROOT, **options)
-
-
 def test_the_program_ends_in_a_message_and_not_in_a_traceback(tmp_path):
-    done = command("-m", "lstm_ae.compare", tmp_path)
+    done = run("compare", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("error: no run in or below")
     assert "Traceback" not in done.stderr
@@ -325,7 +322,8 @@ def test_two_thousand_runs_in_ten_seconds_without_torch(tmp_path):
         make_run(tmp_path / str(i), [1 / (i + 2 + epoch) for epoch in range(30)], lr=0.001 * (i + 1))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     program = "import sys; from lstm_ae.compare import main; main(); assert 'torch' not in sys.modules"
-    done = command("-c", program, tmp_path, "--top", "3")
+    arguments = [sys.executable, "-c", program, str(tmp_path), "--top", "3"]
+    done = subprocess.run(arguments, env=environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "2000 runs: 2000 completed" in done.stdout
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -334,18 +332,13 @@ def test_two_thousand_runs_in_ten_seconds_without_torch(tmp_path):
 
 
 def test_the_command_for_the_best_trains_the_same_again(tmp_path):
-    options = ["dataset.num_sequences=60", "trainer.max_epochs=1", "model.hidden_size=4", "threads=1"]
-    first = command("-m", "lstm_ae.train", "-m", "seed=3,4", *options, f"hydra.sweep.dir={tmp_path / 'sweep'}")
-    assert first.returncode == 0, first.stderr
-    table = command("-m", "lstm_ae.compare", tmp_path / "sweep", "--csv", tmp_path / "runs.csv")
-    assert table.returncode == 0, table.stderr
-    line = table.stdout.strip().splitlines()[-1].strip()
-    assert line.startswith("python -m lstm_ae.train seed=")
-    again = command(*shlex.split(line)[1:], f"hydra.run.dir={tmp_path / 'again'}")
-    assert again.returncode == 0, again.stderr
-    best = next(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
-    summary, repeated = (json.loads((Path(p) / "summary.json").read_text()) for p in (best["path"], tmp_path / "again"))
-    assert repeated["best"] == summary["best"] == float(best["val/loss"])
-    assert repeated["data"] == summary["data"]  # the same seed draws the same data
-    others = {json.loads(path.read_text())["data"] for path in (tmp_path / "sweep").glob("*/summary.json")}
-    assert len(others) == 2  # and another seed other data
+    train(*TINY_SYNTHETIC, "seed=3", cwd=tmp_path, directory="sweep/0")
+    done = run("compare", "sweep", "--csv", "runs.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    program, *arguments = shlex.split(done.stdout.strip().splitlines()[-1])[1:]
+    assert (program, arguments[:2]) == ("-m", ["lstm_ae.train", TINY_SYNTHETIC[0]])
+    again = train(*arguments[1:], cwd=tmp_path, directory="again")
+    (row,) = csv.DictReader((tmp_path / "runs.csv").read_text().splitlines())
+    summary, repeated = (json.loads((Path(p) / "summary.json").read_text()) for p in (row["path"], again))
+    assert repeated["best"] == summary["best"] == float(row["val/loss"])
+    assert repeated["data"] == summary["data"]

@@ -136,7 +136,8 @@ class Comparison:
                           color=BEST, linewidth=1, label="best so far")  # fmt: skip
             logarithmic_axis(axes, name, [self.value(run, name) for run in in_order])
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.set(xlabel="trial" if numbered else "run", ylabel=name)
+            first, last = min(at.values()), max(at.values())  # also those that have no value
+            axes.set(xlabel="trial" if numbered else "run", ylabel=name, xlim=(first - 0.5, last + 0.5))
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
         figure.suptitle(f"{self.objective} over {len(in_order)} trials")
         return figure

@@ -55,6 +55,7 @@ const ranked = rows.map((row, i) => i).filter(i => isNumber(rows[i].cells[object
   .sort((a, b) => (rows[a].cells[objective] - rows[b].cells[objective]) * (data.objectives[objective] === "max" ? -1 : 1));
 const rank = new Map(ranked.map((row, i) => [row, i / Math.max(ranked.length - 1, 1)]));
 const colour = i => rank.has(i) ? `hsl(${265 - 215 * rank.get(i)} 65% ${32 + 22 * rank.get(i)}%)` : "#999";
+const opacity = rows.length > 100 ? 0.35 : 0.9;  // of lines: many must shine through each other
 const dash = i => rows[i].status === "completed" ? "" : rows[i].status === "pruned" ? "6 3" : "2 3";
 
 function mark(made, i) {
@@ -118,6 +119,7 @@ function drawCurves() {
     shape.setAttribute("stroke", colour(i));
     shape.setAttribute("stroke-width", rows[i].best ? 2.6 : 1.4);
     shape.setAttribute("stroke-dasharray", dash(i));
+    shape.setAttribute("stroke-opacity", opacity);
     mark(shape, i);
   }
   show();
@@ -155,7 +157,7 @@ function drawParallel() {
   });
   heights = rows.map(row => Object.fromEntries(names.map((name, k) => [name, scales[k].at(row.cells[name])])));
   for (const i of shown.slice().reverse())
-    mark(element("path", svg, {fill: "none", stroke: colour(i), "stroke-width": rows[i].best ? 2.6 : 1.3, "stroke-opacity": 0.8,
+    mark(element("path", svg, {fill: "none", stroke: colour(i), "stroke-width": rows[i].best ? 2.6 : 1.3, "stroke-opacity": opacity,
       "stroke-dasharray": dash(i), d: path(names.map((name, k) => [at(k), top + high * (1 - heights[i][name])]))}), i);
   names.forEach((name, k) => {
     element("line", svg, {class: "axis", x1: at(k), x2: at(k), y1: top, y2: top + high});

@@ -18,7 +18,7 @@ from lstm_ae.reporting.run_directory import RunDirectory
 
 SEED_KEYS = ("seed", "dataset.fold")  # what may vary within one setting
 # How a run was carried out, and names of whole settings: nothing that tells two settings apart.
-NO_SETTINGS = ("resume", "device", "threads", "workers", "study_name")
+NO_SETTINGS = ("resume", "device", "threads", "workers", "study_name", "revalidate")
 NO_CHOICES = re.compile(r"hydra/|sweep$|experiment$")
 SPREAD = " std"  # `val/loss std` is the standard deviation (n - 1) of `val/loss` over seeds or folds
 NO_METRICS = ("epoch", "seconds", "lr")  # columns of metrics.csv that are none

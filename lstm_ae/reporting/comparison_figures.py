@@ -127,8 +127,8 @@ class Comparison:
                     axes.scatter(*zip(*points, strict=True), label=label, **style)
                 rest = [at[id(run)] for run in group if run not in measured]
                 if rest:  # no value to put them at: on the axis
-                    axes.scatter(rest, [0.02] * len(rest), transform=axes.get_xaxis_transform(), clip_on=False,
-                                 label=None if measured else f"{label}, no value", **style)  # fmt: skip
+                    axes.scatter(rest, [0] * len(rest), transform=axes.get_xaxis_transform(), clip_on=False,
+                                 label=None if measured else label, zorder=3, **style)  # fmt: skip
             done = [run for run in in_order if run.status == "completed" and math.isfinite(self.value(run, name))]
             if done:
                 best = np.minimum.accumulate if mode == "min" else np.maximum.accumulate
@@ -137,7 +137,9 @@ class Comparison:
             logarithmic_axis(axes, name, [self.value(run, name) for run in in_order])
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             first, last = min(at.values()), max(at.values())  # also those that have no value
-            axes.set(xlabel="trial" if numbered else "run", ylabel=name, xlim=(first - 0.5, last + 0.5))
+            valueless = any(not math.isfinite(self.value(run, name)) for run in in_order)
+            xlabel = ("trial" if numbered else "run") + (" (on the axis: no value)" if valueless else "")
+            axes.set(xlabel=xlabel, ylabel=name, xlim=(first - 0.5, last + 0.5))
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
         figure.suptitle(f"{self.objective} over {len(in_order)} trials")
         return figure

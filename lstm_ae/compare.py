@@ -24,7 +24,7 @@ EPILOG = """examples
   python -m lstm_ae.compare multirun/a --diff 3 7
   python -m lstm_ae.compare multirun/a --figures --html report.html --csv runs.csv
 
-LIST: names and wildcards with commas between, such as 'val/*,test/accuracy'. FILE: a path, or - for the terminal."""
+LIST: names and wildcards with commas between, such as 'val/*,test/accuracy'. FILE: a path, or - for the terminal (not --html)."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,10 +67,7 @@ def compare(arguments: Sequence[str]) -> None:
         UserError: directories without runs, names that no run has, a filter that cannot be read.
     """
     options = parser().parse_args(arguments)
-    if not options.directories and not options.diff:
-        raise UserError("which runs? Give run or sweep directories: python -m lstm_ae.compare DIR [DIR ...]")
-    if options.top is not None and options.top < 1:
-        raise UserError(f"--top={options.top}: must be at least 1")
+    check(options)
     everything = collect(options.directories) if options.directories else []
     if options.diff:
         print(side_by_side(*(find(name, everything) for name in options.diff)))
@@ -78,9 +75,8 @@ def compare(arguments: Sequence[str]) -> None:
     runs = choose(everything, options)
     key, mode, objectives = order(runs, options.sort)
     shown = line_up(runs, options, key, mode, objectives)
-    best = next(
-        (group for row, group in zip(shown.rows, shown.runs, strict=True) if table.is_result(row, group, key)), None
-    )
+    results = zip(shown.rows, shown.runs, strict=True)
+    best_row, best = next((pair for pair in results if table.is_result(*pair, key)), ({}, None))
     again = rerun.command(best) if best and best[0].config else ""
     head = [f"{len(runs)} runs of {len(everything)}: " if len(runs) < len(everything) else f"{len(runs)} runs: "]
     head[0] += ", ".join(f"{count} {status}" for status, count in Counter(run.status for run in runs).items())
@@ -88,8 +84,7 @@ def compare(arguments: Sequence[str]) -> None:
         head.append(f"the best {options.top} of {len(shown.rows)} rows by {key}")
         shown.rows, shown.runs = shown.rows[: options.top], shown.runs[: options.top]
     if best:
-        value = table.cell(shown.rows[0].get(key) if shown.runs[0] is best else best[0].values.get(key))
-        head.append(f"best {key} ({mode}): {value} in {best[0].directory.path}")
+        head.append(f"best {key} ({mode}): {table.cell(best_row[key])} in {best[0].directory.path}")
         commit, here = best[0].summary.get("git_commit"), git_commit()
         if commit != here:
             head.append(f"trained by the code at commit {commit or 'unknown'}; here it is at {here or 'no commit'}")
@@ -105,16 +100,36 @@ def compare(arguments: Sequence[str]) -> None:
         from lstm_ae.reporting.comparison_figures import Comparison  # late: matplotlib takes longer than the table
 
         folder = Path(options.output or Path(options.directories[0]) / "compare")
-        written, left_out = Comparison([run for group in shown.runs for run in group], shown.keys, objectives).draw(
-            folder
-        )
+        comparison = Comparison([run for group in shown.runs for run in group], shown.keys, objectives)
+        written, left_out = comparison.draw(folder)
         print(f"figures in {folder}: {'  '.join(path.name for path in written)}", file=say)
-        print(*(f"  not drawn: {reason}" for reason in left_out), sep="\n", file=say)
+        for reason in left_out:
+            print(f"  not drawn: {reason}", file=say)
     if options.html:
         from lstm_ae.reporting.html import page
 
         write_whole(Path(options.html), page(shown, objectives, head, best, again))
         print(f"open {Path(options.html).absolute()} in a browser", file=say)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Find the mistakes that need no run to be found, before anything is written.
+
+    Raises:
+        UserError: names the option and what it accepts.
+    """
+    if not options.directories and not options.diff:
+        raise UserError("which runs? Give run or sweep directories: python -m lstm_ae.compare DIR [DIR ...]")
+    if options.top is not None and options.top < 1:
+        raise UserError(f"--top={options.top}: must be at least 1")
+    if options.output and not options.figures:
+        raise UserError(f"--output={options.output}: is where the figures go; add --figures")
+    for name in ("csv", "json", "markdown", "html"):
+        target = getattr(options, name)
+        if target and (name == "html" or target != "-") and (target == "-" or Path(target).is_dir()):
+            raise UserError(f"--{name}={target}: must be a file")
+        if target and not Path(target).parent.is_dir():
+            raise UserError(f"--{name}={target}: there is no folder {Path(target).parent}")
 
 
 def choose(runs: list[RunRecord], options: argparse.Namespace) -> list[RunRecord]:

@@ -303,11 +303,15 @@ def test_two_objectives(tmp_path, capsys):
         (["{sweep}", "--filter", "val/loss < 0"], ["no run passes"]),
         (["{sweep}", "--diff", "0", "99"], ["--diff 99", "known here: 0, 1"]),
         (["--diff", "{sweep}", "{sweep}/0"], ["holds 8 runs"]),
+        (["{sweep}", "--csv", "{sweep}"], ["--csv={sweep}", "must be a file"]),
+        (["{sweep}", "--html", "-"], ["--html=-", "must be a file"]),
+        (["{sweep}", "--json", "{sweep}/no/x"], ["no folder {sweep}/no"]),
+        (["{sweep}", "--output", "x"], ["--output=x", "add --figures"]),
     ],
 )
 def test_mistakes_are_explained(sweep, arguments, words):
     message = refused(*(argument.format(sweep=sweep) for argument in arguments))
-    assert all(word in message for word in words), message
+    assert all(word.format(sweep=sweep) in message for word in words), message
 
 
 def test_the_program_ends_in_a_message_and_not_in_a_traceback(tmp_path):

@@ -24,7 +24,8 @@ EPILOG = """examples
   python -m lstm_ae.compare multirun/a --diff 3 7
   python -m lstm_ae.compare multirun/a --figures --html report.html --csv runs.csv
 
-LIST: names and wildcards with commas between, such as 'val/*,test/accuracy'. FILE: a path, or - for the terminal (not --html)."""
+LIST: names and wildcards with commas between, such as 'val/*,test/accuracy'.
+FILE: a path, or - for the terminal (not --html)."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -126,7 +127,7 @@ def check(options: argparse.Namespace) -> None:
         raise UserError(f"--output={options.output}: is where the figures go; add --figures")
     for name in ("csv", "json", "markdown", "html"):
         target = getattr(options, name)
-        if target and (name == "html" or target != "-") and (target == "-" or Path(target).is_dir()):
+        if target and (Path(target).is_dir() or (name == "html" and target == "-")):
             raise UserError(f"--{name}={target}: must be a file")
         if target and not Path(target).parent.is_dir():
             raise UserError(f"--{name}={target}: there is no folder {Path(target).parent}")

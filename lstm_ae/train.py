@@ -40,6 +40,7 @@ def train(config: DictConfig, directory: RunDirectory) -> float:
     import torch  # late, and so is all that needs it: printing a config must not wait for it
 
     from lstm_ae import build
+    from lstm_ae.data.sequence_data import fingerprint
     from lstm_ae.reporting.report import report
     from lstm_ae.training import checkpoint
     from lstm_ae.training.baselines import baselines
@@ -60,7 +61,9 @@ def train(config: DictConfig, directory: RunDirectory) -> float:
     )  # fmt: skip
     log.info("%d parameters on %s, %d threads; run directory %s", parameters, device, torch.get_num_threads(),
              directory.path)  # fmt: skip
-    directory.update_summary(monitor=config.monitor, parameters=parameters, device=device_name(device))
+    directory.update_summary(
+        monitor=config.monitor, parameters=parameters, device=device_name(device), data=fingerprint(data)
+    )
 
     history = build.instantiate(config.trainer).fit(
         model,

@@ -1,7 +1,8 @@
 """What every data set becomes: three parts of sequences in memory, their spec, and how to undo their scaling."""
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -85,6 +86,17 @@ class SequenceData:
     test: Sequences
     batch_size: int
     augment: Augment | None = None
+
+
+def fingerprint(data: SequenceData) -> str:
+    """Twelve hexadecimal digits of a SHA-256 over all parts: the same for data that is the same value for value."""
+    digest = hashlib.sha256()
+    for part in (data.train, data.val, data.test):
+        tensors = [(field.name, getattr(part, field.name)) for field in fields(part)]
+        for name, tensor in ((name, tensor) for name, tensor in tensors if isinstance(tensor, Tensor)):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.cpu().contiguous().numpy())
+    return digest.hexdigest()[:12]
 
 
 def split_train_val(

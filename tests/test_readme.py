@@ -1,0 +1,94 @@
+"""The documented commands: every one composes, and the everyday loop of the README runs as printed, on tiny settings."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+
+from lstm_ae.check import check
+from lstm_ae.cli import CONF
+from lstm_ae.compare import parser as compare_parser
+from lstm_ae.sweeps.plugin import StudySweeper
+from tests.commands import environment, run
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("experiments/*/README.md")), *sorted(ROOT.glob("conf/**/*.yaml"))]
+COMMAND = re.compile(r"python -m lstm_ae\.(train|evaluate|compare|forecast)([^`\n#]*)")
+
+
+def commands():
+    for page in PAGES:
+        for name, arguments in COMMAND.findall(page.read_text().replace("\\\n", " ")):
+            words = arguments.split("  ")[0].strip()
+            if not re.search(r"\.\.\.|\[overrides\]|NAME|DIR", words):
+                yield pytest.param(name, words, id=f"{page.relative_to(ROOT)}: {name} {words}"[:140])
+
+
+@pytest.mark.parametrize(("name", "arguments"), commands())
+def test_every_documented_command_composes(name, arguments):
+    words = shlex.split(arguments)
+    if name == "compare":
+        compare_parser().parse_args(words)
+        return
+    overrides = [word for word in words if word not in ("-m", "--multirun")]
+    if name == "train" and any(word.startswith("resume=") for word in overrides):
+        return
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    # Of a swept value, the first stands for all.
+    single = [
+        f"{override.get_key_element()}={next(override.sweep_string_iterator())}"
+        if override.is_sweep_override() and override.is_choice_sweep()
+        else override.input_line
+        for override in parsed
+        if not override.is_sweep_override() or override.is_choice_sweep()
+    ]
+    Plugins.instance().register(StudySweeper)
+    with initialize_config_dir(CONF):
+        config = compose({"train": "config"}.get(name, name), single)
+    check(config)
+
+
+def test_the_everyday_loop_runs_as_printed(tmp_path):
+    """The commands between the loop's heading and the next, on fewer epochs and images, in one folder."""
+    text = (ROOT / "README.md").read_text()
+    loop = text[text.index("## Override, sweep, compare") :]
+    loop = loop[: loop.index("\n## ", 5)]
+    lines = re.findall(r"^\$ (python .*)$", loop, flags=re.MULTILINE)
+    assert len(lines) >= 4
+    for line in lines:
+        words = shlex.split(line)
+        assert words[:2] == ["python", "-m"]
+        if words[2] == "lstm_ae.train" and not any(word.startswith("resume=") for word in words):
+            words += ["trainer.max_epochs=2", "dataset.num_train=64"]
+        paths = sorted((tmp_path / "multirun").glob("*/*")) if (tmp_path / "multirun").exists() else []
+        words = [re.sub(r"multirun/\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d", lambda _: str(first_plain(paths)), w) for w in words]
+        outputs = sorted((tmp_path / "outputs").glob("*/*")) if (tmp_path / "outputs").exists() else []
+        words = [re.sub(r"outputs/\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d", lambda _: str(outputs[0]), w) for w in words]
+        done = subprocess.run([sys.executable, *words[1:]], cwd=tmp_path, env=environment(), capture_output=True,
+                              text=True, timeout=300)  # fmt: skip
+        assert done.returncode == 0, (line, done.stderr)
+
+
+def first_plain(paths: list[Path]) -> Path:
+    """The directory of the plain sweep, named after date and time."""
+    return next(path for path in paths if re.fullmatch(r"\d\d-\d\d-\d\d.*", path.name))
+
+
+def test_the_readmes_own_data_set_trains(tmp_path):
+    text = (ROOT / "README.md").read_text()
+    code = re.search(r"```python\n(import torch\n.*?)```", text, flags=re.DOTALL).group(1)
+    config = re.search(r"```yaml\n(# Sines.*?)```", text, flags=re.DOTALL).group(1)
+    for folder in ("lstm_ae", "conf"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "lstm_ae" / "data" / "sines.py").write_text(code)
+    (tmp_path / "conf" / "dataset" / "sines.yaml").write_text(config)
+    done = run("train", "dataset=sines", "trainer=debug", "threads=1", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "sines: 600 / 200 / 200 sequences" in done.stdout

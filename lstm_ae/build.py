@@ -5,7 +5,7 @@ from typing import Any
 
 import hydra
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from lstm_ae.data.sequence_data import DataSpec, SequenceData
 from lstm_ae.errors import ConfigError, UserError
@@ -80,12 +80,13 @@ def build_objective(config: DictConfig) -> Objective:
 
 
 def build_training(config: DictConfig, model: Autoencoder) -> dict[str, Any]:
-    """What `Trainer.fit` needs to train `model`: optimizer, schedule, monitor, mode and seed."""
+    """What `Trainer.fit` needs to train `model`: optimizer, schedule, monitor, mode and seed; of two monitors the first."""
+    two = isinstance(config.monitor, ListConfig)
     return {
         "optimizer": instantiate(config.optimizer)(model.parameters()),
         "schedule": instantiate(config.scheduler),
-        "monitor": config.monitor,
-        "mode": config.mode,
+        "monitor": config.monitor[0] if two else config.monitor,
+        "mode": config.mode[0] if two else config.mode,
         "seed": config.seed,
     }
 

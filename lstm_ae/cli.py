@@ -1,6 +1,7 @@
 """What the commands share: where the configs are, and how a mistake is told."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,16 @@ def unclaimed(path: str) -> str:
 
 
 OmegaConf.register_resolver("unclaimed", unclaimed, use_cache=True, replace=True)
+
+
+def stop_on_signals() -> None:
+    """From now on SIGINT and SIGTERM raise `Stopped`; files are written whole, so a run loses the epoch at most."""
+
+    def stop(signal_number: int, frame: object) -> None:
+        raise Stopped(signal_number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
 
 
 def run_command(command: Callable[[], object]) -> None:

@@ -36,6 +36,13 @@ def unclaimed(path: str) -> str:
     return _claimed[path]
 
 
+def sweep_directory(sweeper: str, study_name: str | None, otherwise: str) -> str:
+    """Where a sweep goes: a search to the directory of its study, for it goes on there; another to one of its own."""
+    named = otherwise if study_name is None else f"multirun/{study_name}"
+    return named if sweeper.endswith(".StudySweeper") else unclaimed(named)
+
+
+OmegaConf.register_resolver("sweep_directory", sweep_directory, use_cache=True, replace=True)
 OmegaConf.register_resolver("unclaimed", unclaimed, use_cache=True, replace=True)
 
 

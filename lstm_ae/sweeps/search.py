@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl, create_params_from_overrides
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
@@ -156,7 +156,7 @@ def build_search(
     described = flatten(OmegaConf.to_container(settings, resolve=True))
     described |= {key: fixed[key] for key in (params or {}) if key in fixed}
     described = {key: value for key, value in described.items() if key not in OPERATION and key not in space}
-    described |= {f"space: {key}": distribution_to_json(value) for key, value in space.items()}
+    described |= {f"space: {key}": str(value) for key, value in space.items()}
     described |= {f"hydra.sweeper.sampler.{key}": value for key, value in flatten(plain(sampler)).items()}
     return Search(
         config=config,

@@ -80,7 +80,7 @@ def build_objective(config: DictConfig) -> Objective:
 
 
 def build_training(config: DictConfig, model: Autoencoder) -> dict[str, Any]:
-    """What `Trainer.fit` needs to train `model`: optimizer, schedule, monitor, mode and seed; of two monitors the first."""
+    """What `Trainer.fit` needs to train `model`: optimizer, schedule, monitor (of two, the first), mode and seed."""
     two = isinstance(config.monitor, ListConfig)
     return {
         "optimizer": instantiate(config.optimizer)(model.parameters()),

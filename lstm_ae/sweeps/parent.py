@@ -130,8 +130,7 @@ class Team:
         left = [
             trial
             for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            if (owner := trial.user_attrs.get("worker"))
-            and (owner["pid"], owner["machine"]) == (worker.pid, machine())
+            if (owner := trial.user_attrs.get("worker")) and (owner["pid"], owner["machine"]) == (worker.pid, machine())
         ]
         for trial in left:
             optuna.Trial(self.study, trial._trial_id).set_user_attr("reason", reason)

@@ -22,7 +22,7 @@ from optuna.trial import TrialState
 
 from lstm_ae.check import check
 from lstm_ae.errors import ConfigError, UserError
-from lstm_ae.sweeps.study import open_study, storage_url
+from lstm_ae.sweeps.study import find_study, open_study, storage_url
 
 DIRECTIONS = {"min": "minimize", "max": "maximize"}
 # What may change from one start of a study to the next: none of it changes what a trial measures.
@@ -140,7 +140,7 @@ def build_search(
     url = storage_url(storage, directory)
     points = None
     if config.revalidate is not None:
-        points = best_points(url, study_name, config.revalidate, space, directory)
+        points = best_points(url, study_name, config.revalidate, space, config)
         suffix = f"_top{config.revalidate}"
         study_name, directory = study_name + suffix, directory.with_name(directory.name + suffix)
         url = storage_url(storage, directory)
@@ -197,25 +197,27 @@ def grid(space: dict[str, BaseDistribution]) -> list[Point]:
         try:
             choices[name] = OptunaSweeperImpl._to_grid_sampler_choices(distribution)
         except ValueError as error:
-            raise ConfigError(name, "an interval", "a grid needs values or a range: 8,16,32 or range(8,33,8)") from error
+            raise ConfigError(
+                name, "an interval", "a grid needs values or a range: 8,16,32 or range(8,33,8)"
+            ) from error
     points = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
     return [point for index, point in enumerate(points) if point not in points[:index]]
 
 
 def best_points(
-    url: str, study_name: str, count: int, space: dict[str, BaseDistribution], directory: Path
+    url: str, study_name: str, count: int, space: dict[str, BaseDistribution], config: DictConfig
 ) -> list[Point]:
     """The settings of the best `count` trials of a finished search, each with every value of the keys it did not have.
 
     Raises:
-        UserError: there is no such study, or nothing in it to validate again.
+        UserError: there is no such study, nothing in it to validate again, or nothing new to validate it on.
     """
-    if url.startswith("sqlite:") and not (directory / "study.db").is_file() and url == storage_url(None, directory):
-        raise UserError(f"revalidate={count}: no study in {directory}; run the search first, without revalidate")
-    try:
-        study = optuna.load_study(study_name=study_name, storage=url)
-    except KeyError as error:
-        raise UserError(f"revalidate={count}: no study named {study_name}; run the search first") from error
+    study = find_study(url, study_name)
+    if study is None:
+        raise ConfigError("revalidate", count, f"there is no study {study_name} yet; run the command without it first")
+    known = study.user_attrs.get("settings", {})
+    if "seed" not in space and all(known.get(key) == config[key] for key in ("seed", "cross_validation")):
+        raise ConfigError("revalidate", count, "needs new folds or seeds: add cross_validation=5, or seed=1,2,3")
     if len(study.directions) > 1:
         best = sorted(study.best_trials, key=lambda trial: trial.number)
     else:
@@ -223,7 +225,7 @@ def best_points(
         sign = -1 if study.direction.name == "MAXIMIZE" else 1
         best = sorted(finished, key=lambda trial: sign * trial.value)
     if not best:
-        raise UserError(f"revalidate={count}: no trial of {study_name} is complete yet")
+        raise ConfigError("revalidate", count, f"no trial of {study_name} is complete yet")
     settings: list[Point] = []
     for trial in best:
         point = {name: value for name, value in trial.params.items() if name in space}

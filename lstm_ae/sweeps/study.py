@@ -72,6 +72,21 @@ def open_study(url: str, name: str, directions: list[str], pruner: BasePruner) -
             raise UserError(f"study_name={name}: the study that is there differs: {error}") from error
 
 
+def find_study(url: str, name: str) -> optuna.Study | None:
+    """The study, if there is one; makes nothing.
+
+    Raises:
+        UserError: its storage cannot be opened.
+    """
+    parsed = sqlalchemy.make_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        return None
+    try:
+        return optuna.load_study(study_name=name, storage=open_storage(url))
+    except KeyError:
+        return None
+
+
 @contextmanager
 def exclusive(url: str) -> Iterator[None]:
     """One process at a time, of all that work on a storage: an advisory lock in PostgreSQL, else one beside the file.

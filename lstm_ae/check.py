@@ -101,7 +101,7 @@ RULES: dict[str, Rule] = {
     "dropout": number(0, 1, below=True),
     "bidirectional": TRUTH,
     "forget_bias": number(-math.inf),
-    "gain": number(0, above=True),
+    "gate_bias": number(0),
     "output_activation": choice("identity", "sigmoid"),
     "reverse": TRUTH,
     "teacher_forcing": number(0, 1),

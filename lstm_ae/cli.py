@@ -61,16 +61,21 @@ def run_command(command: Callable[[], object]) -> None:
 
     HYDRA_FULL_ERROR=1 shows the traceback instead.
     """
-    full_error = os.environ.get(FULL_ERROR) == "1"
+    asked = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # Hydra then raises instead of printing, and everything is told here, in one voice
     try:
         command()
     except Stopped as stopped:
         sys.exit(stopped.exit_code)
+    except BrokenPipeError:  # whoever read our output (head, a pager) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
-        if full_error:
+        if asked == "1":
             raise
         sys.exit(explain(error))
+    finally:
+        if asked is None:
+            del os.environ[FULL_ERROR]
 
 
 def explain(error: Exception) -> str:

@@ -25,7 +25,7 @@ class Autoencoder(nn.Module):
     Args:
         length, features, num_classes: of the data (no classes: 0).
         encoder, decoder, head: make the parts, given what the data knows; no head: None.
-        initialization: sets the starting weights of one `nn.LSTM`, in place; applied to all of them.
+        initialization: sets the starting weights of the whole model, in place.
     """
 
     def __init__(
@@ -36,16 +36,14 @@ class Autoencoder(nn.Module):
         encoder: Callable[..., nn.Module],
         decoder: Callable[..., nn.Module],
         head: Callable[..., nn.Module] | None,
-        initialization: Callable[[nn.LSTM], None],
+        initialization: Callable[[nn.Module], None],
     ) -> None:
         super().__init__()
         self.encoder = encoder(input_size=features)
         self.decoder = decoder(context_size=self.encoder.context_size, output_size=features, length=length)
         sizes = Sizes(features, num_classes, self.encoder.context_size, self.decoder.hidden_size)
         self.head = None if head is None else head(sizes=sizes)
-        for module in self.modules():
-            if isinstance(module, nn.LSTM):
-                initialization(module)
+        initialization(self)
 
     def forward(self, inputs: Tensor) -> Output:
         """(batch, length, features) -> `Output`."""

@@ -1,0 +1,35 @@
+"""What all tests share: one thread, properties that repeat, and the real data where it is at hand."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+if not os.environ.get("LSTM_AE_DATA") and BESIDE.is_dir():
+    os.environ["LSTM_AE_DATA"] = str(BESIDE)  # in the environment, so that commands started by a test find it too
+
+torch.set_num_threads(1)
+settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Every test draws its weights from the same place."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder that holds the published MNIST files; a test that asks for it is skipped where they are not."""
+    from lstm_ae.data.files import data_root
+    from lstm_ae.data.mnist import SHA256
+
+    folder = data_root() / "mnist"
+    missing = [name for name in SHA256 if not any((folder / f"{name}{end}").is_file() for end in (".gz", ""))]
+    if missing:
+        pytest.skip(f"real MNIST is not at hand: no {missing[0]} in {folder} (LSTM_AE_DATA names another folder)")
+    return data_root()

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, ListConfig
 
 from lstm_ae.check import check
 from lstm_ae.cli import CONF, run_command, stop_on_signals
-from lstm_ae.errors import Pruned, Stopped, UserError
+from lstm_ae.errors import ConfigError, Pruned, Stopped, UserError
 from lstm_ae.reporting.run_directory import RunDirectory
 from lstm_ae.sweeps.cross_validation import cross_validate
 from lstm_ae.sweeps.plugin import StudySweeper
@@ -89,6 +89,10 @@ def train(
 
     def on_epoch(history: History) -> None:
         directory.write_metrics(history)
+        for name in [monitor] if isinstance(monitor, str) else monitor:
+            if name not in history[-1]:
+                measured = ", ".join(key for key in history[-1] if "/" in key)
+                raise ConfigError("monitor", name, f"this model and data measure {measured}")
         if report_to is not None:
             try:
                 report_to(history)

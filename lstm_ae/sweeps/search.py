@@ -110,7 +110,11 @@ def build_search(
     check(settings)
     monitors, modes = as_list(config.monitor), as_list(config.mode)
     if len(monitors) != len(modes):
-        raise ConfigError("mode", config.mode, f"must name the best of each monitor: {', '.join(monitors)}")
+        raise ConfigError("mode", config.mode, f"must be given for each of monitor={config.monitor}")
+    for monitor, mode in zip(monitors, modes, strict=True):
+        best = "max" if monitor.endswith("accuracy") else "min"
+        if mode != best:
+            raise ConfigError("mode", config.mode, f"the best {monitor} is the {best}; add mode={best}")
     if as_list(direction) not in (modes, [DIRECTIONS[mode] for mode in modes]):
         raise ConfigError("hydra.sweeper.direction", direction, f"follows mode={config.mode}; set that one")
     if study_name is None:
@@ -146,8 +150,6 @@ def build_search(
         url = storage_url(storage, directory)
     elif sampler._target_.endswith(".GridSampler"):
         points = grid(space)
-        if sampler.seed is not None:  # by a hash: the same order from every version of every library
-            points.sort(key=lambda point: hash_seed(sampler.seed, json.dumps(point, sort_keys=True)))
     if points is not None:
         n_trials = len(points) if n_trials is None or config.revalidate is not None else min(n_trials, len(points))
     if n_trials is None:

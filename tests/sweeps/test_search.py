@@ -61,6 +61,7 @@ def test_a_later_override_wins_over_the_space(search):
         (["sweep=synthetic_tpe", "study_name=../else"], "study_name"),
         (["sweep=synthetic_tpe", "workers=0"], "workers"),
         (["sweep=synthetic_tpe", "hydra.sweeper.direction=maximize"], "hydra.sweeper.direction"),
+        (["sweep=synthetic_tpe", "mode=max"], "mode"),
         (["sweep=synthetic_grid", "optimizer.lr=interval(0.1,0.2)"], "optimizer.lr"),
         (["sweep=synthetic_tpe", "revalidate=2", "cross_validation=3"], "revalidate"),
     ],

@@ -133,7 +133,6 @@ RULES: dict[str, Rule] = {
     "n_warmup_steps": integer(0),
     "interval_steps": integer(1),
     "min_resource": integer(1),
-    "max_resource": integer(1),
     "reduction_factor": integer(2),
     "min_delta": number(0),
 }

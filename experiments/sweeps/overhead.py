@@ -1,6 +1,6 @@
-"""What a search costs beyond its jobs: seconds per trial of 200 trivial trials, against Hydra's plain sweep of the same.
+"""What a search costs beyond its jobs: seconds per trial of trivial trials, against Hydra's plain sweep of the same.
 
-python experiments/sweeps/overhead.py [trials]
+python experiments/sweeps/overhead.py [trials, by default 200]
 
 Both train the same tiny autoencoder for one epoch in one worker, so the jobs cost the same; what is left over is the
 study: asking, telling, locking, reporting. Starting up (a command with two trials) is taken off both.

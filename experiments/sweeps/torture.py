@@ -2,10 +2,10 @@
 
 python experiments/sweeps/torture.py [kills] [seed]
 
-Each round starts the same command, waits a random time, kills the parent with SIGKILL, then a worker a moment later (or
-the worker first, every third round). After the last round the command runs to its end. Counted on the way: trials that
-were finished before a kill and are not afterwards, run directories whose config was written again, and the study's total
-at the end against `n_trials`.
+Each round starts the same command, waits a random time, kills the parent with SIGKILL, then a worker a moment later
+(or the worker first, every third round). After the last round the command runs to its end. Counted on the way: trials
+that were finished before a kill and are not afterwards, run directories whose config was written again, and the
+study's total at the end against `n_trials`.
 """
 
 import os
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
@@ -55,10 +56,8 @@ def children(parent: int) -> list[int]:
 
 def kill(pid: int) -> None:
     """SIGKILL; a process that is gone already is fine."""
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def main(kills: int = 10, seed: int = 0) -> None:

@@ -71,7 +71,10 @@ def build_model(config: DictConfig, spec: DataSpec) -> Autoencoder:
             f"needs data with classes, and dataset={spec.name} has none; "
             "use model=autoencoder or one of dataset=digits_rows, digits_pixels, mnist_rows, mnist_pixels",
         )
-    return Autoencoder(spec.length, spec.features, spec.num_classes, **parts)
+    try:
+        return Autoencoder(spec.length, spec.features, spec.num_classes, **parts)
+    except RuntimeError as error:  # torch's word for sizes that do not fit into memory
+        raise UserError(f"the model cannot be built: {str(error).splitlines()[0]}") from error
 
 
 def build_objective(config: DictConfig) -> Objective:
@@ -80,10 +83,19 @@ def build_objective(config: DictConfig) -> Objective:
 
 
 def build_training(config: DictConfig, model: Autoencoder) -> dict[str, Any]:
-    """What `Trainer.fit` needs to train `model`: optimizer, schedule, monitor (of two, the first), mode and seed."""
+    """What `Trainer.fit` needs to train `model`: optimizer, schedule, monitor (of two, the first), mode and seed.
+
+    Raises:
+        ConfigError: options that the optimizer does not take together.
+    """
+    make_optimizer = instantiate(config.optimizer)
+    try:
+        optimizer = make_optimizer(model.parameters())
+    except (TypeError, ValueError) as error:
+        raise ConfigError("optimizer", config.optimizer._target_, str(error)) from error
     two = isinstance(config.monitor, ListConfig)
     return {
-        "optimizer": instantiate(config.optimizer)(model.parameters()),
+        "optimizer": optimizer,
         "schedule": instantiate(config.scheduler),
         "monitor": config.monitor[0] if two else config.monitor,
         "mode": config.mode[0] if two else config.mode,

@@ -24,25 +24,28 @@ class Rule(NamedTuple):
         """The same rule, null accepted as well."""
         return Rule(lambda value: value is None or self.accepts(value), f"{self.words}, or null")
 
-    def listed(self) -> "Rule":
-        """A list (possibly empty) of values that each pass this rule."""
+    def listed(self, count: int | None = None) -> "Rule":
+        """A list of values that each pass this rule: `count` of them, or any number, none included."""
         return Rule(
-            lambda value: isinstance(value, ListConfig | list) and all(map(self.accepts, value)),
-            f"a list, each of it {self.words}",
+            lambda value: (
+                isinstance(value, ListConfig | list) and count in (None, len(value)) and all(map(self.accepts, value))
+            ),
+            f"a list{f' of {count}' if count else ''}, each {self.words}",
         )
 
     def or_two(self) -> "Rule":
         """The same rule, or a list of two values that each pass it."""
-        both = self.listed()
-        return Rule(
-            lambda value: self.accepts(value) or (both.accepts(value) and len(value) == 2),
-            f"{self.words}, or a list of two such",
-        )
+        both = self.listed(2)
+        return Rule(lambda value: self.accepts(value) or both.accepts(value), f"{self.words}, or {both.words}")
 
 
-def integer(low: int) -> Rule:
-    """A whole number of at least `low`."""
-    return Rule(lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= low, f"a whole number >= {low}")
+def integer(low: int, high: float = math.inf) -> Rule:
+    """A whole number from `low` to `high`."""
+    upper = "" if high == math.inf else f" and <= {high}"
+    return Rule(
+        lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high,
+        f"a whole number >= {low}{upper}",
+    )
 
 
 def number(low: float, high: float = math.inf, *, above: bool = False, below: bool = False) -> Rule:
@@ -71,7 +74,7 @@ NAME = Rule(
 
 RULES: dict[str, Rule] = {
     # the root
-    "seed": integer(0),
+    "seed": integer(0, 2**32 - 1),
     "monitor": TEXT.or_two(),
     "mode": choice("min", "max").or_two(),
     "device": choice("auto", "cpu", "cuda"),
@@ -91,7 +94,7 @@ RULES: dict[str, Rule] = {
     "length": integer(1),
     "dip_length": integer(0),
     "dip_scale": number(0),
-    "dip_center": integer(0).listed(),
+    "dip_center": integer(0).listed(2),
     "order": choice("rows", "pixels"),
     "shift": number(0),
     "rotation": number(0, 180),
@@ -114,8 +117,7 @@ RULES: dict[str, Rule] = {
     "weight_decay": number(0),
     "momentum": number(0, 1, below=True),
     "alpha": number(0, 1, below=True),
-    "betas": number(0, 1, below=True).listed(),
-    "eps": number(0),
+    "betas": number(0, 1, below=True).listed(2),
     "nesterov": TRUTH,
     # scheduler
     "warmup": number(0, 1, below=True),
@@ -155,9 +157,10 @@ def check(config: DictConfig) -> None:
             if OmegaConf.is_missing(node, name):
                 raise ConfigError(key, "???", "needs a value")
             value = node[name]
-            if isinstance(value, DictConfig):
+            if name in RULES:
+                if not RULES[name].accepts(value):
+                    raise ConfigError(key, value, f"must be {RULES[name].words}")
+            elif isinstance(value, DictConfig):
                 walk(value, f"{key}.")
-            elif name in RULES and not RULES[name].accepts(value):
-                raise ConfigError(key, value, f"must be {RULES[name].words}")
 
     walk(config, "")

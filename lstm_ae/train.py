@@ -55,6 +55,7 @@ def train(
     import torch  # late, and so is all that needs it: printing a config must not wait for it
 
     from lstm_ae import build
+    from lstm_ae.data.sequence_data import fingerprint
     from lstm_ae.reporting.report import report
     from lstm_ae.training import checkpoint
     from lstm_ae.training.baselines import baselines
@@ -76,7 +77,7 @@ def train(
     log.info("%d parameters on %s, %d threads; run directory %s", parameters, device, torch.get_num_threads(),
              directory.path)  # fmt: skip
     monitor = list(config.monitor) if isinstance(config.monitor, ListConfig) else config.monitor
-    directory.update_summary(monitor=monitor, parameters=parameters, device=device_name(device))
+    directory.update_summary(monitor=monitor, parameters=parameters, device=device_name(device), data=fingerprint(data))
     training = build.build_training(config, model)
 
     def outcome(history: History) -> dict[str, object]:
@@ -207,6 +208,8 @@ def main() -> None:
     """The command."""
 
     def command() -> None:
+        if any(argument.startswith("sweep=") for argument in sys.argv) and not any(a[0:1] == "-" for a in sys.argv[1:]):
+            raise UserError("sweep=... is a search; start it with -m: python -m lstm_ae.train -m sweep=...")
         Plugins.instance().register(StudySweeper)
         sys.argv[1:] = resumed(sys.argv[1:])
         hydra_main()

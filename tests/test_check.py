@@ -55,7 +55,7 @@ def test_every_setting_in_the_config_tree_has_a_rule(file):
 
 def test_every_rule_is_for_a_key_that_exists():
     keys = {last(key) for path in FILES.values() for key, _ in leaves(yaml.safe_load(path.read_text()) or {})}
-    assert set(RULES) <= keys
+    assert set(RULES) - keys == set()
 
 
 def config(key, value):
@@ -67,7 +67,7 @@ def config(key, value):
 NO_COUNT = (0, -1, 1.5, "abc", True, None, [1], math.nan)
 NO_FRACTION = (-0.1, 1.1, "half", True, None, math.nan, math.inf, [0.5])
 BAD = {
-    "seed": (-1, 0.5, "abc", None, True),
+    "seed": (-1, 0.5, "abc", None, True, 2**64),
     "monitor": ("", None, 3, [], ["val/loss"], ["val/loss", 1]),
     "mode": ("minimum", "", None, True, [], ["min"], ["min", "least"]),
     "cross_validation": (1, 0, -3, 2.5, "five"),
@@ -102,6 +102,7 @@ BAD = {
     "model.dropout": (*NO_FRACTION, 1),
     "model.encoder.bidirectional": ("yes", 1, 0, None),
     "model.initialization.forget_bias": ("open", None, math.inf, math.nan),
+    "model.initialization.gate_bias": (-1, "open", None, math.inf),
     "model.decoder.output_activation": ("tanh", "", None),
     "model.decoder.reverse": ("true", 1, None),
     "model.decoder.teacher_forcing": NO_FRACTION,
@@ -112,7 +113,7 @@ BAD = {
     "optimizer.weight_decay": (-0.1, None, math.nan),
     "optimizer.momentum": (*NO_FRACTION, 1),
     "optimizer.alpha": (*NO_FRACTION, 1),
-    "optimizer.betas": (0.9, None, [0.9, 1], [-0.1, 0.9], ["a", "b"]),
+    "optimizer.betas": (0.9, None, [0.9, 1], [-0.1, 0.9], ["a", "b"], [0.9], []),
     "optimizer.nesterov": ("yes", 1, None),
     "scheduler.warmup": (*NO_FRACTION, 1),
     "scheduler.final": NO_FRACTION,
@@ -135,7 +136,7 @@ def test_a_bad_value_is_refused_by_its_full_key(key, value):
     assert len(str(refusal.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("key", BAD)
+@pytest.mark.parametrize("key", ["seed", "model.encoder.hidden_size", "optimizer.lr"])
 def test_a_group_of_keys_in_place_of_a_value_is_refused(key):
     with pytest.raises(ConfigError) as refusal:
         check(config(key, {"a": 1}))
@@ -166,16 +167,10 @@ def test_values_at_the_bounds_are_accepted(key, value):
     check(config(key, value))
 
 
-def test_every_rule_refuses_something_here():
-    assert {last(key) for key in BAD} == {name for name in RULES if name in {last(key) for key in BAD}}
-    untried = set(RULES) - {last(key) for key in BAD}
-    assert untried <= {"eps", "gain"}
-
-
 @given(st.sampled_from(sorted(RULES)), st.none() | st.booleans() | st.integers() | st.floats() | st.text())
-def test_the_words_come_with_any_value(name, value):
+def test_any_value_is_accepted_or_refused_in_words(name, value):
     try:
-        check(OmegaConf.create({"group": {name: {"value": value}["value"]}}))
+        check(OmegaConf.create({"group": {name: value}}))
     except ConfigError as refusal:
         assert refusal.key == f"group.{name}"
         assert RULES[name].words in str(refusal)

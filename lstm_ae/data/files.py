@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import os
-import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,15 +60,14 @@ class PublicFile:
 
     def _download(self, address: str, target: Path) -> bytes:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        os.close(handle)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            pooch.HTTPDownloader(progressbar=os.isatty(2), timeout=TIMEOUT)(address, temporary, None)
-            content = self._verified(Path(temporary))
+            pooch.HTTPDownloader(progressbar=os.isatty(2), timeout=TIMEOUT)(address, str(temporary), None)
+            content = self._verified(temporary)
             os.replace(temporary, target)
             return content
         finally:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
     def _verified(self, path: Path) -> bytes:
         content = path.read_bytes()

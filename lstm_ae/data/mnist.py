@@ -63,8 +63,7 @@ def mnist(
 
     pool, test = load("train"), load("t10k")
     generator = torch.Generator().manual_seed(seed)
-    num_val = round(len(pool) * val_fraction)
-    train, val = split_train_val(len(pool), num_val, generator, num_train, num_folds, fold)
+    train, val = split_train_val(len(pool), val_fraction, generator, num_train, num_folds, fold)
     return SequenceData(
         spec=DataSpec(f"mnist_{order}", *pool.inputs.shape[1:], DIGIT_NAMES, (28, 28)),
         scaler=scaler,

@@ -1,7 +1,8 @@
 """What every data set becomes: three parts of sequences in memory, their spec, and how to undo their scaling."""
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -87,25 +88,39 @@ class SequenceData:
     augment: Augment | None = None
 
 
+def fingerprint(data: SequenceData) -> str:
+    """Twelve hexadecimal digits of a SHA-256 over all parts: the same for data that is the same value for value."""
+    digest = hashlib.sha256()
+    for part in (data.train, data.val, data.test):
+        tensors = [(field.name, getattr(part, field.name)) for field in fields(part)]
+        for name, tensor in ((name, tensor) for name, tensor in tensors if isinstance(tensor, Tensor)):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.cpu().contiguous().numpy())
+    return digest.hexdigest()[:12]
+
+
 def split_train_val(
     count: int,
-    num_val: int,
+    val_fraction: float,
     generator: torch.Generator,
     num_train: int | None = None,
     num_folds: int | None = None,
     fold: int = 0,
+    whole: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Positions 0..count-1, shuffled by `generator`, parted into training and validation.
 
-    Without folds, the first `num_val` of the shuffled positions validate. With `num_folds` = K they are cut into
-    K parts whose sizes differ by one at most; part `fold` validates, the others train (k-fold cross-validation).
-    `num_train` then keeps only the first so many for training; the validation part stays the same.
+    Without folds, the first of the shuffled positions validate: `val_fraction` of `whole`, by default of `count`.
+    With `num_folds` = K they are cut into K parts whose sizes differ by one at most; part `fold` validates, the others
+    train (k-fold cross-validation). `num_train` then keeps only the first so many for training; the validation part
+    stays the same.
 
     Raises:
         ConfigError: when the asked-for parts do not fit into `count`.
     """
     order = torch.randperm(count, generator=generator)
     if num_folds is None:
+        num_val = round(val_fraction * (whole or count))
         val, train = order[:num_val], order[num_val:]
     else:
         if num_folds > count:
@@ -119,7 +134,7 @@ def split_train_val(
         train = torch.cat([part for k, part in enumerate(parts) if k != fold])
     if len(val) == 0 or len(train) == 0:
         raise ConfigError(
-            "dataset.val_fraction", num_val / count, f"leaves {len(train)} to train and {len(val)} to validate"
+            "dataset.val_fraction", val_fraction, f"leaves {len(train)} to train and {len(val)} to validate"
         )
     if num_train is not None:
         if num_train > len(train):
@@ -149,5 +164,5 @@ def split_all(
         raise ConfigError("dataset.test_fraction", test_fraction, f"leaves none of {count} sequences for the test")
     order = torch.randperm(count, generator=generator)
     test, rest = order[:num_test], order[num_test:]
-    train, val = split_train_val(len(rest), round(count * val_fraction), generator, num_train, num_folds, fold)
+    train, val = split_train_val(len(rest), val_fraction, generator, num_train, num_folds, fold, whole=count)
     return rest[train], rest[val], test

@@ -69,7 +69,10 @@ class RepeatContextDecoder(Decoder):
 
 
 class InitialStateDecoder(Decoder):
-    """Starts from a state made of the context by a linear layer and reads nothing (Srivastava et al. 2015)."""
+    """Starts from a state made of the context by a linear layer and reads nothing (Srivastava et al. 2015).
+
+    `nn.LSTM` has to read something: zeros, so its input weights stay idle.
+    """
 
     def __init__(self, context_size: int, output_size: int, length: int, *, input_size: int = 1, **shared: Any) -> None:
         super().__init__(context_size, output_size, length, **shared, input_size=input_size)

@@ -13,19 +13,8 @@ from sklearn.decomposition import PCA
 
 from lstm_ae.data.sequence_data import DataSpec, Scaler, Sequences
 from lstm_ae.models.autoencoder import Output
+from lstm_ae.reporting.style import STYLE
 
-STYLE = {
-    "figure.dpi": 120,
-    "figure.constrained_layout.use": True,
-    "font.size": 10,
-    "axes.grid": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 11,
-    "grid.alpha": 0.3,
-    "lines.linewidth": 1.6,
-    "legend.frameon": False,
-}
 ORIGINAL = {"color": "#1b1b1b", "linestyle": "-", "label": "original"}
 REBUILT = {"color": "#d1495b", "linestyle": "--", "label": "reconstruction"}
 TRAIN = {"color": "#00798c", "linestyle": "--", "marker": "", "label": "train"}

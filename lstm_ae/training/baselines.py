@@ -12,14 +12,17 @@ def baselines(train: Sequences, test: Sequences, context_size: int) -> dict[str,
     Returns:
         `reconstruction/mean`: mean squared error per value of predicting the training mean at each position.
         `reconstruction/pca`: that of principal components (Pearson 1901), as many as the context has numbers: the best
-            that linear codes of this size can do on the training part; 0 where the context is no smaller than the data.
+            that linear codes of this size can do on the training part. 0, exactly, where the context is no smaller than
+            the data. n training sequences support n - 1 components at most.
         `accuracy/majority`, with labels: that of always naming the training part's most frequent class.
     """
     flat_train, flat_test = train.inputs.flatten(1).double(), test.inputs.flatten(1).double()
     found = {"reconstruction/mean": (flat_test - flat_train.mean(0)).square().mean().item()}
-    components = min(context_size, *flat_train.shape)
-    if components == flat_train.shape[1]:
+    components = min(context_size, len(flat_train) - 1)
+    if context_size >= flat_train.shape[1]:
         found["reconstruction/pca"] = 0.0
+    elif components == 0:
+        found["reconstruction/pca"] = found["reconstruction/mean"]
     else:
         pca = PCA(components, svd_solver="covariance_eigh").fit(flat_train.numpy())
         rebuilt = pca.inverse_transform(pca.transform(flat_test.numpy()))

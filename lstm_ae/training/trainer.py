@@ -52,9 +52,11 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     """The model in eval mode and without gradients, then back as it was."""
     training = model.training
     model.eval()
-    with torch.inference_mode():
-        yield
-    model.train(training)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(training)
 
 
 def evaluate(model: nn.Module, objective: Objective, part: Sequences, prefix: str) -> dict[str, float]:
@@ -203,6 +205,7 @@ class Trainer:
             on_epoch(history)
             state = {
                 "model": model.state_dict(),
+                "kinds": [type(optimizer).__name__, type(schedule).__name__],
                 "optimizer": optimizer.state_dict(),
                 "schedule": schedule.state_dict(),
                 "history": history,
@@ -260,10 +263,15 @@ def restore(
         the history up to then.
 
     Raises:
-        UserError: the file cannot be read, or belongs to another model.
+        UserError: the file cannot be read, or belongs to another model, optimizer or schedule.
     """
     state = checkpoint.load(path)
     load_weights(path, state, model)
+    kinds = [type(optimizer).__name__, type(schedule).__name__]
+    if state["kinds"] != kinds:
+        raise UserError(
+            f"{path} was trained with {' and '.join(state['kinds'])}; it cannot go on with {' and '.join(kinds)}"
+        )
     rates = [(group["lr"], group["weight_decay"]) for group in optimizer.param_groups]
     optimizer.load_state_dict(state["optimizer"])
     for group, (lr, weight_decay) in zip(optimizer.param_groups, rates, strict=True):

@@ -1,0 +1,140 @@
+"""Splits, folds, batches and scaling: nothing lost, nothing twice, nothing leaked."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lstm_ae.data.sequence_data import DataSpec, Scaler, Sequences, split_all, split_train_val
+from lstm_ae.errors import ConfigError
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def positions(*parts):
+    return sorted(torch.cat(parts).tolist())
+
+
+@given(st.integers(2, 200), st.data(), st.integers(0, 2**32))
+def test_training_and_validation_part_the_whole(count, data, seed):
+    num_val = data.draw(st.integers(1, count - 1))
+    train, val = split_train_val(count, num_val / count, seeded(seed))
+    assert len(val) == num_val
+    assert positions(train, val) == list(range(count))
+
+
+@given(st.integers(2, 200), st.data(), st.integers(0, 2**32))
+def test_folds_partition_the_pool(count, data, seed):
+    num_folds = data.draw(st.integers(2, min(count, 12)))
+    folds = [split_train_val(count, 0, seeded(seed), num_folds=num_folds, fold=fold) for fold in range(num_folds)]
+    assert positions(*(val for _, val in folds)) == list(range(count))
+    assert all(positions(train, val) == list(range(count)) for train, val in folds)
+    sizes = [len(val) for _, val in folds]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@given(st.integers(10, 300), st.floats(0, 1, exclude_min=True), st.floats(0, 1, exclude_min=True), st.integers(0, 99))
+def test_three_parts_cover_everything_or_are_refused(count, val_fraction, test_fraction, seed):
+    try:
+        train, val, test = split_all(count, val_fraction, test_fraction, seeded(seed))
+    except ConfigError:
+        exact = [count * (1 - val_fraction - test_fraction), count * val_fraction, count * test_fraction]
+        assert min(exact) < 1.5  # refused only where rounding may leave a part empty
+        return
+    assert positions(train, val, test) == list(range(count))
+    assert len(val) == round(count * val_fraction)
+    assert len(test) == round(count * test_fraction)
+    assert len(train) > 0
+
+
+@given(st.integers(0, 2**32), st.integers(2, 6), st.integers(0, 5))
+def test_the_test_part_is_the_same_for_every_fold(seed, num_folds, fold):
+    whole = split_all(60, 0.2, 0.2, seeded(seed))
+    folded = split_all(60, 0.2, 0.2, seeded(seed), num_folds=num_folds, fold=min(fold, num_folds - 1))
+    assert torch.equal(whole[2], folded[2])
+    assert positions(*folded) == list(range(60))
+
+
+@given(st.integers(1, 32), st.sampled_from([None, 3]))
+def test_num_train_keeps_validation_and_test(num_train, num_folds):
+    whole = split_all(60, 0.2, 0.2, seeded(0), num_folds=num_folds)
+    part = split_all(60, 0.2, 0.2, seeded(0), num_train=num_train, num_folds=num_folds)
+    assert len(whole[0]) == (36 if num_folds is None else 32)
+    assert torch.equal(part[0], whole[0][:num_train])
+    assert torch.equal(part[1], whole[1])
+    assert torch.equal(part[2], whole[2])
+
+
+def test_splits_are_shuffled_by_the_generator_alone():
+    one, same, other = (split_all(100, 0.2, 0.2, seeded(seed)) for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
+    assert not torch.equal(one[2].sort().values, other[2].sort().values)
+    assert one[2].sort().values.tolist() != list(range(20))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((10, 0.2, 0.2, {"num_train": 7}), "dataset.num_train=7"),
+        ((10, 0.2, 0.2, {"num_folds": 9}), "dataset.num_folds=9"),
+        ((10, 0.2, 0.2, {"num_folds": 4, "fold": 4}), "dataset.fold=4"),
+        ((10, 0.5, 0.5, {}), "dataset.test_fraction=0.5"),
+        ((10, 0.2, 0.01, {}), "dataset.test_fraction=0.01"),
+        ((10, 0.01, 0.2, {}), "dataset.val_fraction=0.01"),
+        ((10, 0.005, 0.99, {}), "fraction=0."),  # all ten are test sequences
+    ],
+)
+def test_parts_that_do_not_fit_are_refused_by_name(arguments, named):
+    count, val_fraction, test_fraction, options = arguments
+    with pytest.raises(ConfigError) as refusal:
+        split_all(count, val_fraction, test_fraction, seeded(0), **options)
+    assert named in str(refusal.value)
+
+
+def stack(count, labelled=True):
+    inputs = torch.arange(count * 6.0).view(count, 3, 2)
+    return Sequences(inputs, torch.arange(count) if labelled else None)
+
+
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 2**32))
+def test_batches_hold_every_sequence_once_beside_its_own_label(count, size, seed):
+    whole = stack(count)
+    ordered, shuffled = list(whole.chunks(size)), list(whole.shuffled(size, seeded(seed)))
+    assert torch.equal(torch.cat([batch.inputs for batch in ordered]), whole.inputs)
+    assert positions(*(batch.labels for batch in shuffled)) == list(range(count))
+    for batch in ordered + shuffled:
+        assert torch.equal(batch.inputs, whole.inputs[batch.labels])
+    expected = [size] * (count // size) + ([count % size] if count % size else [])
+    assert [len(batch) for batch in ordered] == [len(batch) for batch in shuffled] == expected
+
+
+def test_shuffling_goes_on_with_the_generator():
+    def labels(generator):
+        return torch.cat([batch.labels for batch in stack(30).shuffled(7, generator)]).tolist()
+
+    generator = seeded(5)
+    first, second = labels(generator), labels(generator)
+    assert first != second
+    generator = seeded(5)
+    assert [labels(generator), labels(generator)] == [first, second]
+
+
+def test_sequences_without_labels():
+    assert all(batch.labels is None for batch in stack(5, labelled=False).chunks(2))
+    assert stack(5, labelled=False)[:2].to(torch.device("cpu")).labels is None
+
+
+@given(st.floats(-1e3, 1e3), st.floats(0.5, 1e3), st.lists(st.floats(0, 1), min_size=1))
+def test_scaler_inverse_undoes_transform(low, width, shares):
+    scaler = Scaler(low, low + width)
+    values = low + width * torch.tensor(shares, dtype=torch.float64)
+    scaled = scaler.transform(values)
+    torch.testing.assert_close(scaled, torch.tensor(shares, dtype=torch.float64), atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(scaler.inverse(scaled), values, atol=1e-9, rtol=1e-9)
+
+
+def test_spec_counts_its_classes():
+    assert DataSpec("x", 3, 2).num_classes == 0
+    assert DataSpec("x", 3, 2, ("a", "b")).num_classes == 2

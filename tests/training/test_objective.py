@@ -1,0 +1,49 @@
+"""The loss and the metrics, held against numbers worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from lstm_ae.data.sequence_data import Sequences
+from lstm_ae.models.autoencoder import Output
+from lstm_ae.training.objective import Objective
+
+BATCH = Sequences(torch.zeros(2, 3, 2), torch.tensor([0, 1]))
+CONTEXT = torch.zeros(2, 1)
+# Squared errors: 4 in each of the 6 values of the first sequence, 0 in the second.
+RECONSTRUCTION = torch.stack([torch.full((3, 2), 2.0), torch.zeros(3, 2)])
+# Class probabilities: 3/4 for the true class of the first, 1/2 for that of the second, which goes to the other.
+LOGITS = torch.tensor([[math.log(3.0), 0.0, -torch.inf], [0.01, 0.0, -torch.inf]])
+
+
+@pytest.mark.parametrize("reconstruction_weight", [0.0, 0.3, 0.5, 1.0])
+def test_joint_loss_by_hand(reconstruction_weight):
+    metrics = Objective(reconstruction_weight)(Output(CONTEXT, RECONSTRUCTION, LOGITS), BATCH)
+    cross_entropy = (math.log(4 / 3) + math.log(1 + math.exp(0.01))) / 2
+    assert metrics["reconstruction"].item() == pytest.approx(2.0)
+    assert metrics["cross_entropy"].item() == pytest.approx(cross_entropy)
+    assert metrics["accuracy"].item() == 0.5
+    expected = reconstruction_weight * 2 + (1 - reconstruction_weight) * cross_entropy
+    assert metrics["loss"].item() == pytest.approx(expected)
+    assert list(metrics) == ["loss", "reconstruction", "cross_entropy", "accuracy"]
+
+
+def test_reconstruction_alone_without_logits():
+    metrics = Objective(1.0)(Output(CONTEXT, RECONSTRUCTION), BATCH)
+    assert {name: value.item() for name, value in metrics.items()} == {"loss": 2.0, "reconstruction": 2.0}
+
+
+def test_labels_without_a_classifier_are_left_alone():
+    one = Objective(1.0)(Output(CONTEXT, RECONSTRUCTION), BATCH)
+    two = Objective(1.0)(Output(CONTEXT, RECONSTRUCTION), Sequences(BATCH.inputs))
+    assert one == two
+
+
+@pytest.mark.parametrize(("weight", "fields"), [(1.0, {"reconstruction"}), (0.0, {"logits"})])
+def test_the_weight_decides_what_is_learnt(weight, fields):
+    parts = {"reconstruction": RECONSTRUCTION.clone(), "logits": torch.rand(2, 3)}
+    for part in parts.values():
+        part.requires_grad_()
+    Objective(weight)(Output(CONTEXT, **parts), BATCH)["loss"].backward()
+    assert {name for name, part in parts.items() if part.grad.abs().sum() > 0} == fields

@@ -154,6 +154,11 @@ def test_a_mistyped_key_fails_before_anything_is_written(run, tmp_path):
     assert not (tmp_path / "multirun").exists()
 
 
+def test_a_search_without_multirun_says_what_is_missing(run, tmp_path):
+    assert "start it with -m" in run("sweep=synthetic_tpe", code=1).stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("launcher", "package"), [("joblib", "hydra_joblib_launcher"), ("submitit_local", "submitit")])
 def test_trials_are_pruned_through_other_launchers(run, tmp_path, launcher, package):
     if not find_spec(package) and not find_spec(f"hydra_plugins.{package}"):

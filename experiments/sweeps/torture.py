@@ -23,10 +23,10 @@ from optuna.trial import TrialState
 
 from lstm_ae.sweeps.study import counted
 
-N_TRIALS = 12
+N_TRIALS = 24
 COMMAND = [
     sys.executable, "-m", "lstm_ae.train", "-m", "sweep=synthetic_tpe", "study_name=torture", "workers=2",
-    f"hydra.sweeper.n_trials={N_TRIALS}", "hydra.sweeper.max_failure_rate=1", "dataset.num_sequences=1000",
+    f"hydra.sweeper.n_trials={N_TRIALS}", "hydra.sweeper.max_failure_rate=1", "dataset.num_sequences=2000",
 ]  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def main(kills: int = 10, seed: int = 0) -> None:
         for round_number in range(kills + 1):
             process = subprocess.Popen(COMMAND, cwd=home, stdout=output, stderr=output)
             if round_number < kills:
-                delay = chance.uniform(1, 25)
+                delay = chance.uniform(1, 30)
                 try:
                     process.wait(delay)
                 except subprocess.TimeoutExpired:

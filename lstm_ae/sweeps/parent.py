@@ -17,7 +17,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from lstm_ae.cli import FULL_ERROR, stop_on_signals
 from lstm_ae.errors import UserError
-from lstm_ae.reporting.run_directory import write_whole
+from lstm_ae.reporting.run_directory import RunDirectory, write_whole
 from lstm_ae.sweeps.plugin import WORKER
 from lstm_ae.sweeps.search import Search
 from lstm_ae.sweeps.study import (
@@ -31,7 +31,7 @@ from lstm_ae.sweeps.study import (
     machine,
     requeue_orphans,
 )
-from lstm_ae.sweeps.worker import describe, quoted, summary_of_death
+from lstm_ae.sweeps.worker import describe, quoted
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,9 @@ class Team:
         for trial in left:
             optuna.Trial(self.study, trial._trial_id).set_user_attr("reason", reason)
             self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-            summary_of_death(self.search.directory / trial.user_attrs["directory"], reason)
+            RunDirectory(self.search.directory / trial.user_attrs["directory"]).update_summary(
+                status="failed", error=reason
+            )
         self.idle_deaths = 0 if left else self.idle_deaths + 1
         if self.idle_deaths >= IDLE_DEATHS:
             tail = Path(self.output.name).read_text().rstrip().splitlines()[-15:]

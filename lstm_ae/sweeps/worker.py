@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import optuna
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -137,11 +136,3 @@ def describe(returncode: int) -> str:
     if returncode < 0:
         return f"its process was ended by {signal.Signals(-returncode).name}"
     return f"its process ended with exit code {returncode}"
-
-
-def summary_of_death(directory: Path, reason: str) -> dict[str, Any]:
-    """Say `failed` in the summary of a run whose process cannot any more; returns the summary."""
-    run = RunDirectory(directory)
-    if run.path.is_dir():
-        run.update_summary(status="failed", error=reason)
-    return run.read_summary()

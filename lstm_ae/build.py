@@ -5,7 +5,7 @@ from typing import Any
 
 import hydra
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from lstm_ae.data.sequence_data import DataSpec, SequenceData
 from lstm_ae.errors import ConfigError, UserError
@@ -83,7 +83,7 @@ def build_objective(config: DictConfig) -> Objective:
 
 
 def build_training(config: DictConfig, model: Autoencoder) -> dict[str, Any]:
-    """What `Trainer.fit` needs to train `model`: optimizer, schedule, monitor, mode and seed.
+    """What `Trainer.fit` needs to train `model`: optimizer, schedule, monitor (of two, the first), mode and seed.
 
     Raises:
         ConfigError: options that the optimizer does not take together.
@@ -93,11 +93,12 @@ def build_training(config: DictConfig, model: Autoencoder) -> dict[str, Any]:
         optimizer = make_optimizer(model.parameters())
     except (TypeError, ValueError) as error:
         raise ConfigError("optimizer", config.optimizer._target_, str(error)) from error
+    two = isinstance(config.monitor, ListConfig)
     return {
         "optimizer": optimizer,
         "schedule": instantiate(config.scheduler),
-        "monitor": config.monitor,
-        "mode": config.mode,
+        "monitor": config.monitor[0] if two else config.monitor,
+        "mode": config.mode[0] if two else config.mode,
         "seed": config.seed,
     }
 

@@ -5,6 +5,7 @@ A rule is found by the last part of a key: `hidden_size` holds for `model.hidden
 """
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -31,6 +32,11 @@ class Rule(NamedTuple):
             ),
             f"a list{f' of {count}' if count else ''}, each {self.words}",
         )
+
+    def or_two(self) -> "Rule":
+        """The same rule, or a list of two values that each pass it."""
+        both = self.listed(2)
+        return Rule(lambda value: self.accepts(value) or both.accepts(value), f"{self.words}, or {both.words}")
 
 
 def integer(low: int, high: float = math.inf) -> Rule:
@@ -61,14 +67,22 @@ def choice(*options: Any) -> Rule:
 
 TRUTH = Rule(lambda value: isinstance(value, bool), "true or false")
 TEXT = Rule(lambda value: isinstance(value, str) and value != "", "a text")
+NAME = Rule(
+    lambda value: isinstance(value, str) and re.fullmatch(r"\w[\w.-]*", value) is not None,
+    "a name of letters, digits, '_', '-' and '.'",
+)
 
 RULES: dict[str, Rule] = {
     # the root
     "seed": integer(0, 2**32 - 1),
-    "monitor": TEXT,
-    "mode": choice("min", "max"),
+    "monitor": TEXT.or_two(),
+    "mode": choice("min", "max").or_two(),
     "device": choice("auto", "cpu", "cuda"),
     "threads": integer(1).or_null(),
+    "cross_validation": integer(2).or_null(),
+    "study_name": NAME.or_null(),
+    "workers": integer(1),
+    "revalidate": integer(1).or_null(),
     # dataset
     "batch_size": integer(1),
     "num_train": integer(1).or_null(),
@@ -116,6 +130,13 @@ RULES: dict[str, Rule] = {
     "patience": integer(1).or_null(),
     "mixed_precision": TRUTH,
     "max_batches": integer(1).or_null(),
+    # pruner
+    "n_startup_trials": integer(0),
+    "n_warmup_steps": integer(0),
+    "interval_steps": integer(1),
+    "min_resource": integer(1),
+    "reduction_factor": integer(2),
+    "min_delta": number(0),
 }
 
 

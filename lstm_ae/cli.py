@@ -1,6 +1,7 @@
 """What the commands share: where the configs are, and how a mistake is told."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,24 @@ def unclaimed(path: str) -> str:
     return _claimed[path]
 
 
+def sweep_directory(sweeper: str, study_name: str | None, otherwise: str) -> str:
+    """Where a sweep goes: a search to the directory of its study, for it goes on there; another to one of its own."""
+    named = otherwise if study_name is None else f"multirun/{study_name}"
+    return named if sweeper.endswith(".StudySweeper") else unclaimed(named)
+
+
+OmegaConf.register_resolver("sweep_directory", sweep_directory, use_cache=True, replace=True)
 OmegaConf.register_resolver("unclaimed", unclaimed, use_cache=True, replace=True)
+
+
+def stop_on_signals() -> None:
+    """From now on SIGINT and SIGTERM raise `Stopped`; files are written whole, so a run loses the epoch at most."""
+
+    def stop(signal_number: int, frame: object) -> None:
+        raise Stopped(signal_number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
 
 
 def run_command(command: Callable[[], object]) -> None:

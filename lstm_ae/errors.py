@@ -19,3 +19,7 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
         self.exit_code = 128 + signal_number
+
+
+class Pruned(Exception):
+    """A search has seen enough of this run."""

@@ -7,33 +7,48 @@ python -m lstm_ae.train resume=RUN_DIR   go on where a run stopped
 
 import logging
 import os
-import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.plugins import Plugins
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from lstm_ae.check import check
-from lstm_ae.cli import CONF, run_command
-from lstm_ae.errors import Stopped, UserError
+from lstm_ae.cli import CONF, run_command, stop_on_signals
+from lstm_ae.errors import ConfigError, Pruned, Stopped, UserError
 from lstm_ae.reporting.run_directory import RunDirectory
+from lstm_ae.sweeps.cross_validation import cross_validate
+from lstm_ae.sweeps.plugin import StudySweeper
+from lstm_ae.sweeps.trial import PRUNED, History, reporter
 
 log = logging.getLogger(__name__)
 
 HYDRA_FILES = {"config.yaml", "hydra.yaml", "overrides.yaml"}  # what Hydra writes into .hydra/
 
 
-def train(config: DictConfig, directory: RunDirectory) -> float:
+def train(
+    config: DictConfig, directory: RunDirectory, report_to: Callable[[History], None] | None = None
+) -> float | list[float]:
     """Train what `config` says, leave everything in `directory`, and return the best value of `monitor`.
 
     With `config.resume`, the training goes on from the directory's last checkpoint. Test data is touched once, at the
     end, with the checkpoint that validation chose.
 
+    Args:
+        config: the composed config.
+        directory: the run directory.
+        report_to: gets the history after each epoch, and may end the run by raising `Pruned`.
+
+    Returns:
+        the value at the best epoch; of two monitors a list, both at the best epoch of the first.
+
     Raises:
+        Pruned: `report_to` has seen enough.
         UserError: a setting or a file that cannot be used, or a loss that is no longer a number.
     """
     check(config)
@@ -61,41 +76,55 @@ def train(config: DictConfig, directory: RunDirectory) -> float:
     )  # fmt: skip
     log.info("%d parameters on %s, %d threads; run directory %s", parameters, device, torch.get_num_threads(),
              directory.path)  # fmt: skip
-    directory.update_summary(
-        monitor=config.monitor, parameters=parameters, device=device_name(device), data=fingerprint(data)
-    )
+    monitor = list(config.monitor) if isinstance(config.monitor, ListConfig) else config.monitor
+    directory.update_summary(monitor=monitor, parameters=parameters, device=device_name(device), data=fingerprint(data))
+    training = build.build_training(config, model)
+
+    def outcome(history: History) -> dict[str, object]:
+        best = best_row(history, training["monitor"], training["mode"])
+        return {
+            "best_epoch": best["epoch"],
+            "best": [best[name] for name in monitor] if isinstance(monitor, list) else best[monitor],
+            "seconds": round(sum(row["seconds"] for row in history), 1),
+        }
+
+    def on_epoch(history: History) -> None:
+        directory.write_metrics(history)
+        for name in [monitor] if isinstance(monitor, str) else monitor:
+            if name not in history[-1]:
+                measured = ", ".join(key for key in history[-1] if "/" in key)
+                raise ConfigError("monitor", name, f"this model and data measure {measured}")
+        if report_to is not None:
+            try:
+                report_to(history)
+            except Pruned:
+                directory.update_summary(**outcome(history))
+                raise
 
     history = build.instantiate(config.trainer).fit(
         model,
         objective,
         data,
-        **build.build_training(config, model),
+        **training,
         directory=directory.checkpoints,
         description=build.describe(data),
         resume=config.resume is not None,
-        on_epoch=directory.write_metrics,
+        on_epoch=on_epoch,
     )
 
-    best = best_row(history, config.monitor, config.mode)
+    reached = outcome(history)
     best_file = directory.checkpoints / "best.pt"
     load_weights(best_file, checkpoint.load(best_file), model)
-    test, figures = report(directory.figures, config, model, objective, data, history, best["epoch"])
+    test, figures = report(directory.figures, config, model, objective, data, history, reached["best_epoch"])
     baseline = {f"test/{name}": value for name, value in
                 baselines(data.train, data.test, model.encoder.context_size).items()}  # fmt: skip
-    directory.update_summary(
-        status="completed",
-        best_epoch=best["epoch"],
-        best=best[config.monitor],
-        test=test,
-        baselines=baseline,
-        seconds=round(sum(row["seconds"] for row in history), 1),
-    )
-    log.info("best %s %.6g at epoch %d of %d", config.monitor, best[config.monitor], best["epoch"], len(history))
+    directory.update_summary(status="completed", test=test, baselines=baseline, **reached)
+    log.info("best %s %s at epoch %d of %d", monitor, reached["best"], reached["best_epoch"], len(history))
     for name, value in (test | baseline).items():
         log.info("%-30s %.6g%s", name, value, "  (baseline)" if name in baseline else "")
     log.info("figures: %s", "  ".join(path.name for path in figures))
     log.info("look at them in %s", directory.figures)
-    return best[config.monitor]
+    return reached["best"]
 
 
 def device_name(device: object) -> str:
@@ -107,20 +136,19 @@ def device_name(device: object) -> str:
     return f"cpu, {torch.get_num_threads()} of {os.cpu_count()} threads"
 
 
-def stop(signal_number: int, frame: object) -> None:
-    """Signal handler: ends the run at once; files are written whole, so nothing is lost but the epoch in progress."""
-    raise Stopped(signal_number)
-
-
 @hydra.main(config_path=CONF, config_name="config", execution_whitelist=("lstm_ae.*", "torch.optim.*"))
-def hydra_main(config: DictConfig) -> float:
+def hydra_main(config: DictConfig) -> float | list[float] | str:
     """What Hydra calls, once per job, with the job's config."""
     directory = RunDirectory(HydraConfig.get().runtime.output_dir)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    stop_on_signals()
     try:
         with directory.recording():
-            return train(config, directory)
+            if config.get("cross_validation") is not None:
+                return cross_validate(train, config, directory, reporter(config))
+            return train(config, directory, reporter(config))
+    except Pruned as pruned:
+        log.info("%s", pruned)
+        return PRUNED
     except Stopped:
         log.warning("stopped; go on with: python -m lstm_ae.train resume=%s", directory.path)
         raise
@@ -144,7 +172,7 @@ def resumed(arguments: list[str]) -> list[str]:
     if target in ("null", ""):
         return arguments
     directory = RunDirectory(target)
-    if not directory.config.is_file() or not (directory.checkpoints / "last.pt").is_file():
+    if not directory.config.is_file() or not directory.can_resume():
         raise UserError(
             f"resume={target}: nothing to resume: "
             + ("no checkpoints/last.pt" if directory.config.is_file() else "no .hydra/config.yaml")
@@ -180,6 +208,9 @@ def main() -> None:
     """The command."""
 
     def command() -> None:
+        if any(argument.startswith("sweep=") for argument in sys.argv) and not any(a[0:1] == "-" for a in sys.argv[1:]):
+            raise UserError("sweep=... is a search; start it with -m: python -m lstm_ae.train -m sweep=...")
+        Plugins.instance().register(StudySweeper)
         sys.argv[1:] = resumed(sys.argv[1:])
         hydra_main()
 

@@ -14,7 +14,7 @@ from lstm_ae.errors import ConfigError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 # Every setting of a run is in one of these; the others choose among them, or speak to Hydra.
-SETTINGS = ("dataset", "model", "objective", "optimizer", "scheduler", "trainer")
+SETTINGS = ("dataset", "model", "objective", "optimizer", "scheduler", "trainer", "pruner")
 
 
 def leaves(node, prefix=""):
@@ -68,8 +68,18 @@ NO_COUNT = (0, -1, 1.5, "abc", True, None, [1], math.nan)
 NO_FRACTION = (-0.1, 1.1, "half", True, None, math.nan, math.inf, [0.5])
 BAD = {
     "seed": (-1, 0.5, "abc", None, True, 2**64),
-    "monitor": ("", None, 3),
-    "mode": ("minimum", "", None, True),
+    "monitor": ("", None, 3, [], ["val/loss"], ["val/loss", 1]),
+    "mode": ("minimum", "", None, True, [], ["min"], ["min", "least"]),
+    "cross_validation": (1, 0, -3, 2.5, "five"),
+    "study_name": ("", "a/b", "..", "two words", 3),
+    "workers": NO_COUNT,
+    "revalidate": (0, -1, 0.5, "all"),
+    "pruner.n_startup_trials": (-1, 0.5, None, "first"),
+    "pruner.n_warmup_steps": (-1, 0.5, None, "first"),
+    "pruner.interval_steps": NO_COUNT,
+    "pruner.min_resource": NO_COUNT,
+    "pruner.reduction_factor": (1, 0, 2.5, None),
+    "pruner.min_delta": (-1, None, "none"),
     "device": ("gpu", "cuda:7", None, 0),
     "threads": (0, -2, "all", 1.0),
     "dataset.batch_size": NO_COUNT,

@@ -1,6 +1,7 @@
 """The layout of a run directory, and how its files are written: whole or not at all."""
 
 import csv
+import fcntl
 import io
 import json
 import os
@@ -12,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lstm_ae.errors import UserError
+from lstm_ae.errors import Pruned, UserError
 
 
 class RunDirectory:
@@ -25,6 +26,12 @@ class RunDirectory:
         self.figures = self.path / "figures"
         self.summary = self.path / "summary.json"
         self.metrics = self.path / "metrics.csv"
+        self.folds = self.path / "folds"  # of a cross-validation: a run directory each
+        self.lock = self.path / ".lock"  # there and locked while a process trains here
+
+    def can_resume(self) -> bool:
+        """Whether training got far enough here to go on."""
+        return (self.checkpoints / "last.pt").is_file() or self.folds.is_dir()
 
     def read_summary(self) -> dict[str, Any]:
         """What `summary.json` holds; empty where there is none.
@@ -60,16 +67,44 @@ class RunDirectory:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Keeps `status` in `summary.json`: running inside, `stopped` or `failed` (with the reason) on an exception."""
-        self.update_summary(status="running", error=None, versions=versions(), git_commit=git_commit())
-        try:
-            yield
-        except KeyboardInterrupt:
-            self.update_summary(status="stopped")
-            raise
-        except Exception as error:
-            self.update_summary(status="failed", error=f"{type(error).__name__}: {error}")
-            raise
+        """Holds the directory for this process, and keeps `status` in `summary.json`.
+
+        It is `running` inside, and `stopped`, `pruned` or `failed` (with the reason) on an exception.
+
+        Raises:
+            UserError: another process is at work here.
+        """
+        with self.lock.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(f"{self.path}: another process is training in this directory") from error
+            self.update_summary(status="running", error=None, versions=versions(), git_commit=git_commit())
+            try:
+                yield
+            except KeyboardInterrupt:
+                self.update_summary(status="stopped")
+                raise
+            except Pruned:
+                self.update_summary(status="pruned")
+                raise
+            except Exception as error:
+                self.update_summary(status="failed", error=f"{type(error).__name__}: {error}")
+                raise
+            finally:
+                self.lock.unlink(missing_ok=True)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds the lock file `path`."""
+    try:
+        with path.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -1,0 +1,98 @@
+"""Kill a search at random moments, start it again each time, and count what was lost.
+
+python experiments/sweeps/torture.py [kills] [seed]
+
+Each round starts the same command, waits a random time, kills the parent with SIGKILL, then a worker a moment later
+(or the worker first, every third round). After the last round the command runs to its end. Counted on the way: trials
+that were finished before a kill and are not afterwards, run directories whose config was written again, and the
+study's total at the end against `n_trials`.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import optuna
+from optuna.trial import TrialState
+
+from lstm_ae.sweeps.study import counted
+
+N_TRIALS = 24
+COMMAND = [
+    sys.executable, "-m", "lstm_ae.train", "-m", "sweep=synthetic_tpe", "study_name=torture", "workers=2",
+    f"hydra.sweeper.n_trials={N_TRIALS}", "hydra.sweeper.max_failure_rate=1", "dataset.num_sequences=2000",
+]  # fmt: skip
+
+
+def finished(directory: Path) -> dict[int, tuple]:
+    """Number to outcome of the trials that are complete, pruned or failed by themselves."""
+    if not (directory / "study.db").is_file():
+        return {}
+    try:
+        study = optuna.load_study(study_name="torture", storage=f"sqlite:///{directory}/study.db")
+    except (KeyError, RuntimeError):  # killed before the study was made
+        return {}
+    trials = counted(study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)))
+    return {trial.number: (trial.state.name, trial.values, tuple(trial.params.items())) for trial in trials}
+
+
+def configs(directory: Path) -> dict[Path, tuple[int, str]]:
+    """The saved configs with the time of their writing, of the runs that Hydra had set up whole."""
+    whole = [path for path in directory.glob("*/.hydra/config.yaml") if (path.parent / "overrides.yaml").is_file()]
+    return {path: (path.stat().st_mtime_ns, path.read_text()) for path in whole}
+
+
+def children(parent: int) -> list[int]:
+    """The processes that `parent` started."""
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True).stdout
+    return [int(pid) for pid in listed.split()]
+
+
+def kill(pid: int) -> None:
+    """SIGKILL; a process that is gone already is fine."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def main(kills: int = 10, seed: int = 0) -> None:
+    """Print a line per round and the counts at the end; exit 1 if anything was lost."""
+    chance = random.Random(seed)
+    lost = overwritten = 0
+    with tempfile.TemporaryDirectory() as home:
+        directory = Path(home) / "multirun" / "torture"
+        output = (Path(home) / "output.log").open("w")
+        done, written = {}, {}
+        for round_number in range(kills + 1):
+            process = subprocess.Popen(COMMAND, cwd=home, stdout=output, stderr=output)
+            if round_number < kills:
+                delay = chance.uniform(1, 30)
+                try:
+                    process.wait(delay)
+                except subprocess.TimeoutExpired:
+                    workers = children(process.pid)
+                    victims = [process.pid, *chance.sample(workers, min(1, len(workers)))]
+                    if round_number % 3 == 2:
+                        victims.reverse()
+                    for victim in victims:
+                        kill(victim)
+                        time.sleep(chance.uniform(0, 1))
+            process.wait()
+            now, config = finished(directory), configs(directory)
+            lost += sum(now.get(number) != outcome for number, outcome in done.items())
+            overwritten += sum(config.get(path) != content for path, content in written.items())
+            done, written = now, config
+            print(f"round {round_number}: {len(done)} of {N_TRIALS} finished, lost {lost}, overwritten {overwritten}")
+        states = [outcome[0] for outcome in done.values()]
+    print(f"finished trials lost: {lost}; directories overwritten: {overwritten}; total {len(done)} of {N_TRIALS}: "
+          + ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states))))  # fmt: skip
+    sys.exit(lost > 0 or overwritten > 0 or len(done) != N_TRIALS)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""The documented commands: every one composes, and the everyday loop of the README runs as printed, on tiny settings."""
+"""The documented commands: every one composes, and the everyday loop of the README runs, on tiny settings."""
 
 import re
 import shlex

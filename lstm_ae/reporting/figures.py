@@ -175,7 +175,7 @@ def error_by_position(spec: DataSpec, inputs: torch.Tensor, rebuilt: torch.Tenso
         axes = figure.subplots()
         axes.plot(variance.mean(1), color="0.4", linestyle=":", label="variance (predicting the mean)")
         axes.plot(error.mean(1), **{**REBUILT, "linestyle": "-"})
-        axes.set(xlabel="step", ylabel="mean squared error", ylim=(0, None))
+        axes.set(xlabel="step", ylabel="mean squared error", yscale="log")
         axes.legend()
     else:
         figure = Figure(figsize=(7, 3.2))

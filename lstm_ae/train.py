@@ -119,7 +119,9 @@ def train(
     baseline = {f"test/{name}": value for name, value in
                 baselines(data.train, data.test, model.encoder.context_size).items()}  # fmt: skip
     directory.update_summary(status="completed", test=test, baselines=baseline, **reached)
-    log.info("best %s %s at epoch %d of %d", monitor, reached["best"], reached["best_epoch"], len(history))
+    names, values = ([monitor], [reached["best"]]) if isinstance(monitor, str) else (monitor, reached["best"])
+    best = ", ".join(f"{name} {value:.6g}" for name, value in zip(names, values, strict=True))
+    log.info("best %s at epoch %d of %d", best, reached["best_epoch"], len(history))
     for name, value in (test | baseline).items():
         log.info("%-30s %.6g%s", name, value, "  (baseline)" if name in baseline else "")
     log.info("figures: %s", "  ".join(path.name for path in figures))

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 import lstm_ae
 from lstm_ae.build import build_data, choose_device
-from lstm_ae.reporting.figures import STYLE, plot_image
+from lstm_ae.reporting.style import STYLE
 
 
 def main(directory: str, output: str = str(Path(__file__).parent / "figures" / "overview.png")) -> None:
@@ -29,11 +29,12 @@ def main(directory: str, output: str = str(Path(__file__).parent / "figures" / "
         grid = figure.subplots(3, 4, width_ratios=(1, 2.2, 1, 0.9))
         top, spread = float(images.max()), float(contexts.abs().max())
         for row, image, context, again, label in zip(grid, images, contexts, rebuilt, classes, strict=True):
-            plot_image(row[0], run.spec, image.numpy(), top)
+            for axes, pixels in ((row[0], image), (row[2], again)):
+                axes.imshow(pixels.view(run.spec.image_shape), cmap="gray_r", vmin=0, vmax=top)
+                axes.set_axis_off()
             row[1].bar(range(len(context)), context.numpy(), color="#00798c", width=0.85)
             row[1].set(ylim=(-spread, spread), xticks=[], yticks=[])
             row[1].spines[:].set_visible(False)
-            plot_image(row[2], run.spec, again.numpy(), top)
             row[3].text(0.5, 0.5, run.spec.class_names[label], fontsize=34, ha="center", va="center")
             row[3].set_axis_off()
         length, features = run.spec.length, run.spec.features

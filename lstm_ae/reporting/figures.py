@@ -75,11 +75,12 @@ def samples(spec: DataSpec, original: np.ndarray, labels: torch.Tensor | None) -
     """The data as it is, in original units: thirty images with their classes, or three sequences."""
     heading = f"{spec.name}: {len(original)} test sequences of {spec.length} steps of {spec.features}"
     if spec.image_shape is not None:
-        figure = Figure(figsize=(8, 3.2))
+        figure = Figure(figsize=(8, 3))
+        axes = figure.subplots()
+        plot_images(axes, spec, original[: 3 * DIGITS], original.max())
+        names = [[spec.class_names[k] for k in row] for row in labels[: 3 * DIGITS].split(DIGITS)]
+        axes.set_yticks(axes.get_yticks(), [" ".join(row) for row in names])
         figure.suptitle(heading)
-        for axes, image, label in zip(figure.subplots(3, DIGITS).flat, original, labels, strict=False):
-            plot_image(axes, spec, image, original.max())
-            axes.set_title(spec.class_names[label], fontsize=8)
         return figure
     figure = Figure(figsize=(8, 4.5))
     for i, axes in enumerate(figure.subplots(3, 1, sharex=True, sharey=True)):
@@ -117,10 +118,16 @@ def plot_sequence(axes: Axes, spec: DataSpec, sequence: np.ndarray, **style: str
     axes.margins(x=0.01)
 
 
-def plot_image(axes: Axes, spec: DataSpec, image: np.ndarray, top: float) -> None:
-    """One image, (length, features) values from 0 to `top`, dark on light."""
-    axes.imshow(image.reshape(spec.image_shape), cmap="gray_r", vmin=0, vmax=top)
-    axes.set(xticks=[], yticks=[])
+def plot_images(axes: Axes, spec: DataSpec, images: np.ndarray, top: float) -> None:
+    """Images, (n, length, features) values from 0 to `top`, dark on light, `DIGITS` in a row; a tick for each row."""
+    height, width = spec.image_shape
+    gap = max(1, width // 8)
+    rows = len(images) // DIGITS
+    sheet = np.zeros((rows, height + gap, DIGITS, width + gap))
+    sheet[:, :height, :, :width] = images.reshape(rows, DIGITS, height, width).swapaxes(1, 2)
+    axes.imshow(sheet.reshape(rows * (height + gap), -1), cmap="gray_r", vmin=0, vmax=top)
+    axes.set(xticks=[], yticks=[row * (height + gap) + height / 2 for row in range(rows)])
+    axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set_visible(False)
 
@@ -133,11 +140,9 @@ def position_label(spec: DataSpec) -> str:
 def digits(spec: DataSpec, original: np.ndarray, rebuilt: np.ndarray, title: str) -> Figure:
     """The first images of the test part, above their reconstructions."""
     figure = Figure(figsize=(8, 2.2))
-    rows = figure.subplots(2, DIGITS)
-    for name, images, axes_row in (("original", original, rows[0]), ("rebuilt", rebuilt, rows[1])):
-        for axes, image in zip(axes_row, images, strict=False):
-            plot_image(axes, spec, image, original.max())
-        axes_row[0].set_ylabel(name)
+    axes = figure.subplots()
+    plot_images(axes, spec, np.concatenate([original[:DIGITS], rebuilt[:DIGITS]]), original.max())
+    axes.set_yticks(axes.get_yticks(), ["original", "rebuilt"])
     figure.suptitle(title)
     return figure
 

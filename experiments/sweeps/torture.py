@@ -23,7 +23,7 @@ from optuna.trial import TrialState
 
 from lstm_ae.sweeps.study import counted
 
-N_TRIALS = 24
+N_TRIALS = 100  # more than the kills leave time for
 COMMAND = [
     sys.executable, "-m", "lstm_ae.train", "-m", "sweep=synthetic_tpe", "study_name=torture", "workers=2",
     f"hydra.sweeper.n_trials={N_TRIALS}", "hydra.sweeper.max_failure_rate=1", "dataset.num_sequences=2000",
@@ -71,7 +71,7 @@ def main(kills: int = 10, seed: int = 0) -> None:
         for round_number in range(kills + 1):
             process = subprocess.Popen(COMMAND, cwd=home, stdout=output, stderr=output)
             if round_number < kills:
-                delay = chance.uniform(1, 30)
+                delay = chance.uniform(2, 16)
                 try:
                     process.wait(delay)
                 except subprocess.TimeoutExpired:

@@ -104,4 +104,4 @@ def build_training(config: DictConfig, model: Autoencoder) -> dict[str, Any]:
 
 def describe(data: SequenceData) -> dict[str, Any]:
     """The data's spec and scaler as plain values, for a checkpoint to carry."""
-    return {"spec": asdict(data.spec), "scaler": asdict(data.scaler)}
+    return {"spec": asdict(data.spec), "scaler": None if data.scaler is None else asdict(data.scaler)}

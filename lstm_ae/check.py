@@ -56,11 +56,16 @@ def number(low: float, high: float = math.inf, *, above: bool = False, below: bo
 
 def choice(*options: Any) -> Rule:
     """One of the options."""
-    return Rule(lambda value: value in options, "one of " + ", ".join(map(str, options)))
+    return Rule(lambda value: value in options, "one of " + ", ".join("null" if o is None else str(o) for o in options))
 
 
 TRUTH = Rule(lambda value: isinstance(value, bool), "true or false")
 TEXT = Rule(lambda value: isinstance(value, str) and value != "", "a text")
+STOCK_FEATURES = ("open", "high", "low", "close", "volume")
+SYMBOLS = Rule(
+    lambda value: integer(1).accepts(value) or (TEXT.listed().accepts(value) and len(value) > 0),
+    "a whole number >= 1 or a list of companies, as [GOOGL,AMZN]",
+)
 
 RULES: dict[str, Rule] = {
     # the root
@@ -84,6 +89,20 @@ RULES: dict[str, Rule] = {
     "order": choice("rows", "pixels"),
     "shift": number(0),
     "rotation": number(0, 180),
+    "window": integer(2).or_null(),
+    "target": choice(*STOCK_FEATURES),
+    "features": choice(*STOCK_FEATURES).listed().or_null(),
+    "symbols": SYMBOLS.or_null(),
+    "complete": TRUTH,
+    "start": TEXT.or_null(),
+    "end": TEXT.or_null(),
+    "test_start": TEXT.or_null(),
+    "split": choice("by_time", "by_series", "random_windows"),
+    "scaling": choice("window", "series", "none", "series_full"),
+    "forecast_target": choice("last_day", "shifted", None),
+    "horizon": integer(1),
+    "forecast_features": choice("target", "all"),
+    "stride": integer(1),
     # model
     "hidden_size": integer(1),
     "num_layers": integer(1),

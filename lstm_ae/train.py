@@ -59,11 +59,14 @@ def train(config: DictConfig, directory: RunDirectory) -> float:
         "%s: %d / %d / %d sequences of %d x %d to train / validate / test",
         data.spec.name, len(data.train), len(data.val), len(data.test), data.spec.length, data.spec.features,
     )  # fmt: skip
+    if data.spec.leaky:
+        log.warning("leaky: %s; what is measured here is no forecast of anything unseen", ", ".join(data.spec.leaky))
     log.info("%d parameters on %s, %d threads; run directory %s", parameters, device, torch.get_num_threads(),
              directory.path)  # fmt: skip
     directory.update_summary(
-        monitor=config.monitor, parameters=parameters, device=device_name(device), data=fingerprint(data)
-    )
+        monitor=config.monitor, parameters=parameters, device=device_name(device), data=fingerprint(data),
+        **({"leaky": list(data.spec.leaky)} if data.spec.leaky else {}),
+    )  # fmt: skip
 
     history = build.instantiate(config.trainer).fit(
         model,

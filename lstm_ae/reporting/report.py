@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from lstm_ae.data.sequence_data import SequenceData
+from lstm_ae.data.sequence_data import DataSpec, SequenceData
 from lstm_ae.models.autoencoder import Autoencoder
 from lstm_ae.reporting.figures import draw
 from lstm_ae.training.objective import Objective
@@ -37,12 +37,13 @@ def report(
     output = predict(model, data.test.inputs)
     test = data.test.to(output.context.device)
     metrics = {f"test/{name}": value.item() for name, value in objective(output, test).items()}
-    figures = draw(folder, title(config, data.spec.name), data.spec, data.scaler, history, best_epoch, test, output)
+    scaler = test.scaler or data.scaler
+    figures = draw(folder, title(config, data.spec), data.spec, scaler, history, best_epoch, test, output)
     return metrics, figures
 
 
-def title(config: DictConfig, name: str) -> str:
-    """A run's data set, `name`, and its main settings in one line."""
+def title(config: DictConfig, spec: DataSpec) -> str:
+    """A run's data set and its main settings in one line; a second one names what is leaky."""
     settings = {
         "hidden": config.model.hidden_size,
         "layers": config.model.num_layers,
@@ -51,4 +52,5 @@ def title(config: DictConfig, name: str) -> str:
         "batch": config.dataset.batch_size,
         "seed": config.seed,
     }
-    return f"{name}: " + ", ".join(f"{name} {'none' if value is None else value}" for name, value in settings.items())
+    line = ", ".join(f"{name} {'none' if value is None else value}" for name, value in settings.items())
+    return f"{spec.name}: {line}" + (f"\nleaky: {', '.join(spec.leaky)}" if spec.leaky else "")

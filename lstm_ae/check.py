@@ -115,6 +115,8 @@ RULES: dict[str, Rule] = {
     "teacher_forcing": number(0, 1),
     "source": choice("context", "decoder"),
     "hidden_layers": integer(1).listed(),
+    "residual": TRUTH,
+    "skip": integer(0),
     # objective
     "reconstruction_weight": number(0, 1),
     # optimizer

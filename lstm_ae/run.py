@@ -24,7 +24,7 @@ Array = np.ndarray | torch.Tensor
 class Run:
     """A trained model with what it takes to use it; made by `load_run`.
 
-    `encode`, `reconstruct` and `classify` take a numpy array or a tensor in original units, of shape
+    `encode`, `reconstruct`, `classify` and `forecast` take a numpy array or a tensor in original units, of shape
     (batch, length, features) or anything that holds as many values per entry (images, for a model that reads images),
     and answer in kind.
     """
@@ -55,6 +55,18 @@ class Run:
         if logits is None:
             raise UserError(f"{self.directory.path}: this model has no classifier; train one with model=classifier")
         return like(values, logits.argmax(1))
+
+    def forecast(self, values: Array) -> Array:
+        """Forecasts in original units, (batch, forecast_steps, forecast_features).
+
+        Raises:
+            UserError: the model does not forecast.
+        """
+        forecast = self._output(values).forecast
+        if forecast is None:
+            raise UserError(f"{self.directory.path}: this model does not forecast; train one with model=forecaster")
+        _, scaler = self._inputs(values)
+        return like(values, scaler.first(forecast.shape[2]).inverse(forecast))
 
     def _output(self, values: Array) -> Output:
         inputs, scaler = self._inputs(values)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -51,17 +51,22 @@ class Scaler:
         """Scaled values back to original units."""
         return scaled * (self.high - self.low) + self.low
 
+    def first(self, count: int) -> "Scaler":
+        """The scaling of the first `count` features."""
+        return Scaler(*(bound[..., :count] if isinstance(bound, Tensor) else bound for bound in (self.low, self.high)))
+
 
 @dataclass(frozen=True)
 class Sequences:
     """A stack of sequences; indexing it with a tensor of positions or a slice gives a smaller stack, as a mini-batch.
 
-    Whatever a data set has no use for is None.
+    What a data set has no use for is None.
     """
 
     inputs: Tensor  # (n, length, features), float32, scaled
     labels: Tensor | None = None  # (n,), int64
     targets: Tensor | None = None  # (n, forecast_steps, forecast_features), what to forecast, scaled like the inputs
+    horizon: int = 0  # the last so many steps of the targets lie after the input, the others inside it
     low: Tensor | None = None  # (n, 1, features), where each sequence has a scaling of its own
     high: Tensor | None = None  # likewise
     series: Tensor | None = None  # (n,), int64: which of the market's companies it is from
@@ -79,7 +84,8 @@ class Sequences:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Sequences":
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Sequences(**{name: change(value) for name, value in values.items() if value is not None})
+        tensors = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)
 
     @property
     def scaler(self) -> Scaler | None:

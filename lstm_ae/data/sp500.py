@@ -197,6 +197,7 @@ def cut(
     return Sequences(
         inputs=values[:, :length],
         targets=values[:, first:, :forecast_features] if forecast_features else None,
+        horizon=span - length,
         low=torch.from_numpy(low.astype(np.float32)),
         high=torch.from_numpy(high.astype(np.float32)),
         series=torch.from_numpy(series),

@@ -82,9 +82,9 @@ def train(config: DictConfig, directory: RunDirectory) -> float:
     best = best_row(history, config.monitor, config.mode)
     best_file = directory.checkpoints / "best.pt"
     load_weights(best_file, checkpoint.load(best_file), model)
-    test, figures = report(directory.figures, config, model, objective, data, history, best["epoch"])
+    test, rivals, figures = report(directory.figures, config, model, objective, data, history, best["epoch"])
     baseline = {f"test/{name}": value for name, value in
-                baselines(data.train, data.test, model.encoder.context_size).items()}  # fmt: skip
+                baselines(data.train, data.test, model.encoder.context_size).items()} | rivals  # fmt: skip
     directory.update_summary(
         status="completed",
         best_epoch=best["epoch"],

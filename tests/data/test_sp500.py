@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstm_ae.data import sp500 as module
-from lstm_ae.data.files import data_root
 from lstm_ae.data.sp500 import CSV, FEATURES, parse, read_market
 from lstm_ae.errors import ConfigError, UserError
 from tests.data.stocks import DEFAULTS, make_market
@@ -24,9 +23,7 @@ def stocks(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def real_market():
-    if not any((data_root() / f"{CSV.name}{end}").is_file() for end in (".gz", "")):
-        pytest.skip(f"the real prices are not at hand: no {CSV.name} in {data_root()}")
+def real_market(real_stocks):
     return parse(CSV.read())
 
 

@@ -32,6 +32,32 @@ def test_the_summary_holds_the_forecast_beside_its_baselines(forecaster):
     assert 0.3 < baselines["test/forecast_direction/majority"] < 0.7
 
 
+FIGURES = {"prices", "reconstructions", "forecast", "last_day", "window", "baselines", "loss"}
+
+
+def test_a_forecasting_run_draws_its_figures(forecaster):
+    drawn = {path.stem for path in (forecaster / "figures").iterdir() if path.stat().st_size > 5000}
+    assert drawn >= FIGURES and "samples" not in drawn
+
+
+@pytest.mark.parametrize(
+    ("overrides", "missing"),
+    [
+        (["dataset.horizon=5", "model=forecaster"], set()),
+        (["dataset.forecast_target=shifted", "model=forecaster"], set()),
+        (
+            ["dataset=sp500_series", "dataset.forecast_target=shifted", "model=forecaster", "dataset.symbols=6"],
+            {"forecast"},
+        ),
+        (["dataset=sp500_series", "dataset.symbols=6"], FIGURES - {"prices", "reconstructions", "loss"}),
+    ],
+)
+def test_figures_of_other_settings(overrides, missing, tmp_path, real_stocks):
+    directory = train(*TINY, *overrides, cwd=tmp_path)
+    drawn = {path.stem for path in (directory / "figures").iterdir()}
+    assert drawn & FIGURES == FIGURES - missing
+
+
 def test_evaluate_reproduces_it(forecaster, tmp_path):
     done = run("evaluate", f"run={forecaster}", "output=again", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -45,7 +45,8 @@ def report(
         scored, rivals = score(output.forecast[:, -test.horizon :, 0], naive, data)
         metrics |= {f"test/{name}": value for name, value in scored.items() if f"test/{name}" not in metrics}
     scaler = test.scaler or data.scaler
-    figures = draw(folder, title(config, data.spec), data.spec, scaler, history, best_epoch, test, output)
+    heading = title(config, data.spec)
+    figures = draw(folder, heading, data.spec, scaler, history, best_epoch, test, output, data.market, naive)
     return metrics, {f"test/{name}": value for name, value in rivals.items()}, figures
 
 

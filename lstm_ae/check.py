@@ -103,6 +103,11 @@ RULES: dict[str, Rule] = {
     "horizon": integer(1),
     "forecast_features": choice("target", "all"),
     "stride": integer(1),
+    # forecast
+    "symbol": TEXT,
+    "steps": integer(1),
+    "feed": choice("sliding", "growing"),
+    "in_sample": TRUTH,
     # model
     "hidden_size": integer(1),
     "num_layers": integer(1),

@@ -31,6 +31,7 @@ class ForecastHead(nn.Module):
         self.sizes = sizes
         self.shifted = sizes.forecast_steps > sizes.horizon
         self.residual = residual
+        self.fixed_length = False  # whether only inputs of the training's length can be forecast
 
     def start_from_persistence(self, layer: nn.Linear) -> None:
         """Zero the last layer's weights if it makes changes: training starts from "tomorrow as today"."""
@@ -69,6 +70,7 @@ class ForecastDecoder(ForecastHead):
         layer, activation = self.decoder.output
         check_activation(residual, isinstance(activation, nn.Sigmoid), "model.head.decoder.output_activation")
         self.start_from_persistence(layer)
+        self.fixed_length = self.shifted  # it writes as many steps as the input has
 
     def forward(self, inputs: Tensor, encoding: Encoding, decoding: Decoding) -> dict[str, Tensor]:
         """{"forecast": (batch, forecast_steps, forecast_features)}."""
@@ -120,7 +122,7 @@ class ForecastLinear(ForecastHead):
         forecast = self.output(self.dropout(states))
         if self.skip is not None:
             forecast = forecast + self.skip(self._recent(inputs))
-        forecast = forecast.view(len(inputs), self.sizes.forecast_steps, self.sizes.forecast_features)
+        forecast = forecast.view(len(inputs), -1, self.sizes.forecast_features)
         return {"forecast": self.level(forecast.sigmoid() if self.sigmoid else forecast, inputs)}
 
     def _recent(self, inputs: Tensor) -> Tensor:

@@ -88,6 +88,8 @@ def forecast(config: DictConfig) -> list[Path]:
     days = slice(found.start, found.start + config.steps)
     truth = market.values[found.rows, days, 0]
     sample = "in-sample" if found.in_sample else "out-of-sample"
+    if run.spec.leaky:
+        sample += f", leaky: {', '.join(run.spec.leaky)}"
 
     mine = found.rows.tolist().index(found.row)
     rolled = pd.DataFrame(

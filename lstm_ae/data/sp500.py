@@ -87,7 +87,7 @@ def sp500(
     features = [target, *(name for name in features or [] if name != target)] if features else [target]
     if len(set(features)) < len(features):
         raise ConfigError("dataset.features", features, "must not name a feature twice")
-    leaky = splits.check_pair(split, scaling, test_start is not None, window is None)
+    leaky = splits.check_pair(split, scaling, test_start, window is None)
     if forecast_target == "shifted" and horizon > 1:
         raise ConfigError("dataset.horizon", horizon, "must be 1 with dataset.forecast_target=shifted; "
                           "use dataset.forecast_target=last_day for more days")  # fmt: skip
@@ -116,6 +116,7 @@ def sp500(
         given = None if test_start is None else test_begin
         parts = splits.by_series(usable, span, val_fraction, test_fraction, seed, given, num_folds, fold)
     else:
+        usable = splits.thin(usable, stride)
         parts = splits.random_windows(usable, val_fraction, test_fraction, seed, num_folds, fold)
     if split != "random_windows":
         parts = {part: splits.thin(mask, stride) for part, mask in parts.items()}

@@ -10,7 +10,7 @@ LEAKY_SPLIT = "random_windows"
 LEAKY_SCALING = "series_full"
 
 
-def check_pair(split: str, scaling: str, has_test_start: bool, whole_series: bool) -> tuple[str, ...]:
+def check_pair(split: str, scaling: str, test_start: str | None, whole_series: bool) -> tuple[str, ...]:
     """The settings among `split` and `scaling` that are leaky; pairs that make no sense are refused.
 
     | split \\ scaling  | window | none  | series              | series_full |
@@ -30,11 +30,11 @@ def check_pair(split: str, scaling: str, has_test_start: bool, whole_series: boo
     if scaling == "series" and split == "random_windows":
         raise ConfigError("dataset.scaling", scaling, "shuffled windows leave no training part of a series to fit on; "
                           "use window, none or series_full with dataset.split=random_windows")  # fmt: skip
-    if scaling == "series" and split == "by_series" and not has_test_start:
+    if scaling == "series" and split == "by_series" and test_start is None:
         raise ConfigError("dataset.scaling", scaling, "an unseen company has no days before its first test day to fit "
                           "on; add dataset.test_start, or use dataset.scaling=window")  # fmt: skip
-    if has_test_start and (whole_series or split == LEAKY_SPLIT):
-        raise ConfigError("dataset.test_start", "given", "cannot be with shuffled windows or whole series")
+    if test_start is not None and (whole_series or split == LEAKY_SPLIT):
+        raise ConfigError("dataset.test_start", test_start, "cannot be with shuffled windows or whole series")
     return tuple(
         f"{key}={value}"
         for key, value, leaky in (("split", split, LEAKY_SPLIT), ("scaling", scaling, LEAKY_SCALING))

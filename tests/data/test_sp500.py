@@ -222,6 +222,8 @@ def test_symbols_and_strides_and_num_train(stocks):
     assert len(drawn) == 3 and stocks(symbols=3).market.symbols == drawn
     assert {stocks(symbols=3, seed=seed).market.symbols for seed in range(5)} != {drawn}
     assert stocks(stride=4).train.day.unique().tolist() == list(range(0, 31, 4))
+    shuffled = stocks(stride=4, split="random_windows")
+    assert (torch.cat([getattr(shuffled, part).day for part in PARTS]) % 4 == 0).all()
     whole, part = stocks(), stocks(num_train=20)
     assert len(part.train) == 20 and torch.equal(part.test.inputs, whole.test.inputs)
 

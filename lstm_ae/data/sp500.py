@@ -101,10 +101,9 @@ def sp500(
         raise ConfigError("dataset.window", window, f"must lie from 2 to {days - ahead}: there are {days} days")
 
     usable = whole_windows(market.values, span)
-    test_begin = days if test_start is None else market.day_of("dataset.test_start", test_start)
-    train_end = test_begin
+    given = None if test_start is None else market.day_of("dataset.test_start", test_start)
+    train_end = test_begin = days if given is None else given
     if split == "by_time":
-        given = None if test_start is None else test_begin
         train_end, val_end, test_begin = splits.boundaries(days, val_fraction, test_fraction, given, num_folds, fold)
     columns = scalings.range_columns(market.features)
     ranges = scalings.series_ranges(market.values, columns, scaling, train_end, test_begin)
@@ -113,7 +112,6 @@ def sp500(
     if split == "by_time":
         parts = splits.by_time(usable, span, train_end, val_end, test_begin)
     elif split == "by_series":
-        given = None if test_start is None else test_begin
         parts = splits.by_series(usable, span, val_fraction, test_fraction, seed, given, num_folds, fold)
     else:
         usable = splits.thin(usable, stride)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -111,7 +112,7 @@ class ForecastLinear(ForecastHead):
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(sizes.context_size, steps * sizes.forecast_features)
         self.skip_length = skip
-        self.skip = nn.Linear(skip * sizes.features, steps * sizes.forecast_features) if skip else None
+        self.skip = nn.Linear(skip * sizes.features + 1, steps * sizes.forecast_features) if skip else None
         for layer in (self.output, self.skip):
             if layer is not None:
                 self.start_from_persistence(layer)
@@ -126,12 +127,22 @@ class ForecastLinear(ForecastHead):
         return {"forecast": self.level(forecast.sigmoid() if self.sigmoid else forecast, inputs)}
 
     def _recent(self, inputs: Tensor) -> Tensor:
-        """The last `skip` days: (batch, skip * features), or, shifted, (batch, length, skip * features)."""
-        if not self.shifted:
-            return inputs[:, -self.skip_length :].flatten(1)
-        # Before the first day there is nothing: it is repeated.
-        padded = F.pad(inputs.transpose(1, 2), (self.skip_length - 1, 0), mode="replicate")
-        return padded.unfold(2, self.skip_length, 1).permute(0, 2, 3, 1).flatten(2)
+        """The last `skip` days as differences from the last known target, and that target.
+
+        Day to day everything moves together; as differences, what is told apart from that is no longer small beside
+        it, and the layer learns much faster.
+
+        Returns:
+            (batch, skip * features + 1), or, shifted, (batch, length, skip * features + 1).
+        """
+        if self.shifted:
+            # Before the first day there is nothing: it is repeated.
+            padded = F.pad(inputs.transpose(1, 2), (self.skip_length - 1, 0), mode="replicate")
+            recent = padded.unfold(2, self.skip_length, 1).permute(0, 2, 3, 1).flatten(2)
+            level = inputs[..., :1]
+        else:
+            recent, level = inputs[:, -self.skip_length :].flatten(1), inputs[:, -1, :1]
+        return torch.cat([recent - level, level], dim=-1)
 
 
 def check_activation(residual: bool, sigmoid: bool, key: str) -> None:

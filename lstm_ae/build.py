@@ -55,24 +55,34 @@ def build_model(config: DictConfig, spec: DataSpec) -> Autoencoder:
     """The model for data of this `spec`, on the CPU, its weights drawn from torch's global generator.
 
     Raises:
-        ConfigError: a head for classes, and no classes in the data; or a task in the objective, and no head for it.
+        ConfigError: a head for classes or forecasts, and none in the data; or a task in the objective, and no head.
     """
     parts = {name: instantiate(config.model[name]) for name in ("encoder", "decoder", "head", "initialization")}
     if parts["head"] is None and config.objective.reconstruction_weight < 1:
         raise ConfigError(
             "objective.reconstruction_weight",
             config.objective.reconstruction_weight,
-            "must be 1 for a model without a head; add model=classifier for a task beside the reconstruction",
+            "must be 1 for a model without a head; add model=classifier or model=forecaster for a task beside the "
+            "reconstruction",
         )
-    if parts["head"] is not None and spec.num_classes == 0:
+    task = None if parts["head"] is None else parts["head"].func.task
+    if task == "class" and spec.num_classes == 0:
         raise ConfigError(
             "model.head",
             config.model.head._target_.rsplit(".", 1)[-1],
             f"needs data with classes, and dataset={spec.name} has none; "
             "use model=autoencoder or one of dataset=digits_rows, digits_pixels, mnist_rows, mnist_pixels",
         )
+    if task == "forecast" and spec.forecast_steps == 0:
+        raise ConfigError(
+            "model.head",
+            config.model.head._target_.rsplit(".", 1)[-1],
+            f"needs data with days to forecast, and dataset={spec.name} has none; use dataset=sp500, or "
+            "dataset.forecast_target=shifted with dataset=sp500_series",
+        )
+    forecast = {name: getattr(spec, name) for name in ("forecast_steps", "horizon", "forecast_features")}
     try:
-        return Autoencoder(spec.length, spec.features, spec.num_classes, **parts)
+        return Autoencoder(spec.length, spec.features, spec.num_classes, **parts, **forecast)
     except RuntimeError as error:  # torch's word for sizes that do not fit into memory
         raise UserError(f"the model cannot be built: {str(error).splitlines()[0]}") from error
 
@@ -105,4 +115,4 @@ def build_training(config: DictConfig, model: Autoencoder) -> dict[str, Any]:
 
 def describe(data: SequenceData) -> dict[str, Any]:
     """The data's spec and scaler as plain values, for a checkpoint to carry."""
-    return {"spec": asdict(data.spec), "scaler": asdict(data.scaler)}
+    return {"spec": asdict(data.spec), "scaler": None if data.scaler is None else asdict(data.scaler)}

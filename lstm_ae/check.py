@@ -62,7 +62,7 @@ def number(low: float, high: float = math.inf, *, above: bool = False, below: bo
 
 def choice(*options: Any) -> Rule:
     """One of the options."""
-    return Rule(lambda value: value in options, "one of " + ", ".join(map(str, options)))
+    return Rule(lambda value: value in options, "one of " + ", ".join("null" if o is None else str(o) for o in options))
 
 
 TRUTH = Rule(lambda value: isinstance(value, bool), "true or false")
@@ -70,6 +70,11 @@ TEXT = Rule(lambda value: isinstance(value, str) and value != "", "a text")
 NAME = Rule(
     lambda value: isinstance(value, str) and re.fullmatch(r"\w[\w.-]*", value) is not None,
     "a name of letters, digits, '_', '-' and '.'",
+)
+STOCK_FEATURES = ("open", "high", "low", "close", "volume")
+SYMBOLS = Rule(
+    lambda value: integer(1).accepts(value) or (TEXT.listed().accepts(value) and len(value) > 0),
+    "a whole number >= 1 or a list of companies, as [GOOGL,AMZN]",
 )
 
 RULES: dict[str, Rule] = {
@@ -98,6 +103,25 @@ RULES: dict[str, Rule] = {
     "order": choice("rows", "pixels"),
     "shift": number(0),
     "rotation": number(0, 180),
+    "window": integer(2).or_null(),
+    "target": choice(*STOCK_FEATURES),
+    "features": choice(*STOCK_FEATURES).listed().or_null(),
+    "symbols": SYMBOLS.or_null(),
+    "complete": TRUTH,
+    "start": TEXT.or_null(),
+    "end": TEXT.or_null(),
+    "test_start": TEXT.or_null(),
+    "split": choice("by_time", "by_series", "random_windows"),
+    "scaling": choice("window", "series", "none", "series_full"),
+    "forecast_target": choice("last_day", "shifted", None),
+    "horizon": integer(1),
+    "forecast_features": choice("target", "all"),
+    "stride": integer(1),
+    # forecast
+    "symbol": TEXT,
+    "steps": integer(1),
+    "feed": choice("sliding", "growing"),
+    "in_sample": TRUTH,
     # model
     "hidden_size": integer(1),
     "num_layers": integer(1),
@@ -110,6 +134,8 @@ RULES: dict[str, Rule] = {
     "teacher_forcing": number(0, 1),
     "source": choice("context", "decoder"),
     "hidden_layers": integer(1).listed(),
+    "residual": TRUTH,
+    "skip": integer(0),
     # objective
     "reconstruction_weight": number(0, 1),
     # optimizer

@@ -45,7 +45,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     summary = run.directory.read_summary()
     best_epoch = len(run.history)  # best.pt was written at the end of its epoch, and its history ends there
     log.info("%s, best.pt of epoch %d", run.directory.path, best_epoch)
-    metrics, figures = report(
+    metrics, _, figures = report(
         output / "figures", run.config, run.model, build_objective(run.config), data, run.directory.read_metrics(),
         best_epoch,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lstm_ae.build import build_model, choose_device
 from lstm_ae.check import check
+from lstm_ae.data.scaling import min_max, range_columns
 from lstm_ae.data.sequence_data import DataSpec, Scaler
 from lstm_ae.errors import UserError
 from lstm_ae.models.autoencoder import Autoencoder, Output
@@ -23,7 +24,7 @@ Array = np.ndarray | torch.Tensor
 class Run:
     """A trained model with what it takes to use it; made by `load_run`.
 
-    `encode`, `reconstruct` and `classify` take a numpy array or a tensor in original units, of shape
+    `encode`, `reconstruct`, `classify` and `forecast` take a numpy array or a tensor in original units, of shape
     (batch, length, features) or anything that holds as many values per entry (images, for a model that reads images),
     and answer in kind.
     """
@@ -32,7 +33,7 @@ class Run:
     config: DictConfig
     model: Autoencoder
     spec: DataSpec
-    scaler: Scaler
+    scaler: Scaler | None  # None: each sequence has its own
     history: list[dict[str, float]]  # up to the checkpoint
 
     def encode(self, values: Array) -> Array:
@@ -41,7 +42,8 @@ class Run:
 
     def reconstruct(self, values: Array) -> Array:
         """Reconstructions in original units, shaped like `values`."""
-        return like(values, self.scaler.inverse(self._output(values).reconstruction).reshape(values.shape))
+        _, scaler = self._inputs(values)
+        return like(values, scaler.inverse(self._output(values).reconstruction).reshape(values.shape))
 
     def classify(self, values: Array) -> Array:
         """Class indices (batch,) into `spec.class_names`.
@@ -54,7 +56,24 @@ class Run:
             raise UserError(f"{self.directory.path}: this model has no classifier; train one with model=classifier")
         return like(values, logits.argmax(1))
 
+    def forecast(self, values: Array) -> Array:
+        """Forecasts in original units, (batch, forecast_steps, forecast_features).
+
+        Raises:
+            UserError: the model does not forecast.
+        """
+        forecast = self._output(values).forecast
+        if forecast is None:
+            raise UserError(f"{self.directory.path}: this model does not forecast; train one with model=forecaster")
+        _, scaler = self._inputs(values)
+        return like(values, scaler.first(forecast.shape[2]).inverse(forecast))
+
     def _output(self, values: Array) -> Output:
+        inputs, scaler = self._inputs(values)
+        return predict(self.model, scaler.transform(inputs).to(next(self.model.parameters()).device))
+
+    def _inputs(self, values: Array) -> tuple[torch.Tensor, Scaler]:
+        """Values as (batch, length, features), and what scales them."""
         tensor = torch.as_tensor(values, dtype=torch.float32)
         length, features = self.spec.length, self.spec.features
         if tensor.ndim < 2 or tensor[0].numel() != length * features:
@@ -62,8 +81,22 @@ class Run:
                 f"input of shape {tuple(tensor.shape)}: expected (batch, {length}, {features}), "
                 f"{length} steps of {features}"
             )
-        device = next(self.model.parameters()).device
-        return predict(self.model, self.scaler.transform(tensor).reshape(-1, length, features).to(device))
+        inputs = tensor.cpu().reshape(-1, length, features)
+        return inputs, self.scaler or self._own_scaler(inputs)
+
+    def _own_scaler(self, inputs: torch.Tensor) -> Scaler:
+        """The scaling of each sequence by the range of its values.
+
+        Raises:
+            UserError: the run scales each company by a range that only its data set knows.
+        """
+        if self.config.dataset.scaling != "window":
+            raise UserError(
+                f"{self.directory.path}: dataset.scaling={self.config.dataset.scaling} scales each company by its own "
+                "range, which your values do not bring along; train with dataset.scaling=window, or none"
+            )
+        bounds = min_max(inputs.double().numpy(), range_columns(self.spec.feature_names))
+        return Scaler(*(torch.from_numpy(bound[:, None]).float() for bound in bounds))
 
 
 def like(values: Array, result: torch.Tensor) -> Array:
@@ -112,6 +145,5 @@ def load_run(path: str | Path, device: str = "cpu") -> Run:
     spec = DataSpec(**state["spec"])
     model = build_model(config, spec)
     load_weights(best, state, model)
-    return Run(
-        directory, config, model.to(choose_device(device)).eval(), spec, Scaler(**state["scaler"]), state["history"]
-    )
+    scaler = None if state["scaler"] is None else Scaler(**state["scaler"])
+    return Run(directory, config, model.to(choose_device(device)).eval(), spec, scaler, state["history"])

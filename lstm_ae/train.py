@@ -74,10 +74,15 @@ def train(
         "%s: %d / %d / %d sequences of %d x %d to train / validate / test",
         data.spec.name, len(data.train), len(data.val), len(data.test), data.spec.length, data.spec.features,
     )  # fmt: skip
+    if data.spec.leaky:
+        log.warning("leaky: %s; what is measured here is no forecast of anything unseen", ", ".join(data.spec.leaky))
     log.info("%d parameters on %s, %d threads; run directory %s", parameters, device, torch.get_num_threads(),
              directory.path)  # fmt: skip
     monitor = list(config.monitor) if isinstance(config.monitor, ListConfig) else config.monitor
-    directory.update_summary(monitor=monitor, parameters=parameters, device=device_name(device), data=fingerprint(data))
+    directory.update_summary(
+        monitor=monitor, parameters=parameters, device=device_name(device), data=fingerprint(data),
+        **({"leaky": list(data.spec.leaky)} if data.spec.leaky else {}),
+    )  # fmt: skip
     training = build.build_training(config, model)
 
     def outcome(history: History) -> dict[str, object]:
@@ -115,9 +120,9 @@ def train(
     reached = outcome(history)
     best_file = directory.checkpoints / "best.pt"
     load_weights(best_file, checkpoint.load(best_file), model)
-    test, figures = report(directory.figures, config, model, objective, data, history, reached["best_epoch"])
+    test, rivals, figures = report(directory.figures, config, model, objective, data, history, reached["best_epoch"])
     baseline = {f"test/{name}": value for name, value in
-                baselines(data.train, data.test, model.encoder.context_size).items()}  # fmt: skip
+                baselines(data.train, data.test, model.encoder.context_size).items()} | rivals  # fmt: skip
     directory.update_summary(status="completed", test=test, baselines=baseline, **reached)
     names, values = ([monitor], [reached["best"]]) if isinstance(monitor, str) else (monitor, reached["best"])
     best = ", ".join(f"{name} {value:.6g}" for name, value in zip(names, values, strict=True))

@@ -33,3 +33,16 @@ def real_data() -> Path:
     if missing:
         pytest.skip(f"real MNIST is not at hand: no {missing[0]} in {folder} (LSTM_AE_DATA names another folder)")
     return data_root()
+
+
+@pytest.fixture(scope="session")
+def real_stocks() -> Path:
+    """The folder that holds the published stock prices; a test that asks for it is skipped where they are not."""
+    from lstm_ae.data.files import data_root
+    from lstm_ae.data.sp500 import CSV
+
+    if not any((data_root() / f"{CSV.name}{end}").is_file() for end in (".gz", "")):
+        pytest.skip(
+            f"the real prices are not at hand: no {CSV.name} in {data_root()} (LSTM_AE_DATA names another folder)"
+        )
+    return data_root()

@@ -1,13 +1,14 @@
 """What every data set becomes: three parts of sequences in memory, their spec, and how to undo their scaling."""
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
 from lstm_ae.data.augment import Augment
+from lstm_ae.data.market import Market
 from lstm_ae.errors import ConfigError
 
 
@@ -20,6 +21,11 @@ class DataSpec:
     features: int  # values in a step
     class_names: tuple[str, ...] = ()  # empty: no classes
     image_shape: tuple[int, int] | None = None  # (height, width), where a sequence is an image read in order
+    feature_names: tuple[str, ...] = ()  # where they have names; the target comes first
+    forecast_steps: int = 0  # in a target; 0: nothing to forecast
+    horizon: int = 0  # the last so many of them lie after the input; the others inside it
+    forecast_features: int = 0  # the first so many features are forecast
+    leaky: tuple[str, ...] = ()  # settings under which the training part knows of the others
 
     @property
     def num_classes(self) -> int:
@@ -29,10 +35,13 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class Scaler:
-    """Scales original units to [0, 1]: `scaled = (x - low) / (high - low)`."""
+    """Scales original units to [0, 1]: `scaled = (x - low) / (high - low)`.
 
-    low: float
-    high: float
+    `low` and `high` are numbers, or tensors that go with the values to scale.
+    """
+
+    low: float | Tensor
+    high: float | Tensor
 
     def transform(self, values: Tensor) -> Tensor:
         """Original units to scaled values."""
@@ -42,26 +51,46 @@ class Scaler:
         """Scaled values back to original units."""
         return scaled * (self.high - self.low) + self.low
 
+    def first(self, count: int) -> "Scaler":
+        """The scaling of the first `count` features."""
+        return Scaler(*(bound[..., :count] if isinstance(bound, Tensor) else bound for bound in (self.low, self.high)))
+
 
 @dataclass(frozen=True)
 class Sequences:
-    """A stack of sequences: `inputs` (n, length, features), float32 and scaled; `labels` (n,) int64 or None.
+    """A stack of sequences; indexing it with a tensor of positions or a slice gives a smaller stack, as a mini-batch.
 
-    Indexing with a tensor of positions or a slice gives a smaller stack: a mini-batch is one.
+    What a data set has no use for is None.
     """
 
-    inputs: Tensor
-    labels: Tensor | None = None
+    inputs: Tensor  # (n, length, features), float32, scaled
+    labels: Tensor | None = None  # (n,), int64
+    targets: Tensor | None = None  # (n, forecast_steps, forecast_features), what to forecast, scaled like the inputs
+    horizon: int = 0  # the last so many steps of the targets lie after the input, the others inside it
+    low: Tensor | None = None  # (n, 1, features), where each sequence has a scaling of its own
+    high: Tensor | None = None  # likewise
+    series: Tensor | None = None  # (n,), int64: which of the market's companies it is from
+    day: Tensor | None = None  # (n,), int64: the day of the market where its input begins
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def __getitem__(self, index: Tensor | slice) -> "Sequences":
-        return Sequences(self.inputs[index], None if self.labels is None else self.labels[index])
+        return self._each(lambda tensor: tensor[index])
 
     def to(self, device: torch.device) -> "Sequences":
         """The same stack on `device`."""
-        return Sequences(self.inputs.to(device), None if self.labels is None else self.labels.to(device))
+        return self._each(lambda tensor: tensor.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Sequences":
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        tensors = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)
+
+    @property
+    def scaler(self) -> Scaler | None:
+        """The sequences' own scaling; None where the data set has one for all."""
+        return None if self.low is None else Scaler(self.low, self.high)
 
     def chunks(self, size: int) -> Iterator["Sequences"]:
         """The stack in order, `size` sequences at a time."""
@@ -80,12 +109,13 @@ class SequenceData:
     """A data set ready for training: parts, spec, scaler, and how training reads it."""
 
     spec: DataSpec
-    scaler: Scaler
+    scaler: Scaler | None  # for sequences without one of their own; None: there are no such sequences
     train: Sequences
     val: Sequences
     test: Sequences
     batch_size: int
     augment: Augment | None = None
+    market: Market | None = None  # where stock prices come from, on the CPU
 
 
 def fingerprint(data: SequenceData) -> str:
@@ -125,10 +155,7 @@ def split_train_val(
     else:
         if num_folds > count:
             raise ConfigError("dataset.num_folds", num_folds, f"must be at most {count}, the number of sequences")
-        if fold >= num_folds:
-            raise ConfigError(
-                "dataset.fold", fold, f"must be from 0 to {num_folds - 1} (dataset.num_folds={num_folds})"
-            )
+        check_fold(num_folds, fold)
         parts = order.tensor_split(num_folds)
         val = parts[fold]
         train = torch.cat([part for k, part in enumerate(parts) if k != fold])
@@ -141,6 +168,16 @@ def split_train_val(
             raise ConfigError("dataset.num_train", num_train, f"must be at most {len(train)}, all that there is")
         train = train[:num_train]
     return train, val
+
+
+def check_fold(num_folds: int, fold: int) -> None:
+    """Whether there is such a fold.
+
+    Raises:
+        ConfigError: there is not.
+    """
+    if fold >= num_folds:
+        raise ConfigError("dataset.fold", fold, f"must be from 0 to {num_folds - 1} (dataset.num_folds={num_folds})")
 
 
 def split_all(

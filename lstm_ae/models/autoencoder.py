@@ -15,6 +15,7 @@ class Output:
     context: Tensor  # (batch, context_size)
     reconstruction: Tensor  # (batch, length, features)
     logits: Tensor | None = None  # (batch, num_classes)
+    forecast: Tensor | None = None  # (batch, forecast_steps, forecast_features)
 
 
 class Autoencoder(nn.Module):
@@ -26,6 +27,7 @@ class Autoencoder(nn.Module):
         length, features, num_classes: of the data (no classes: 0).
         encoder, decoder, head: make the parts, given what the data knows; no head: None.
         initialization: sets the starting weights of the whole model, in place.
+        forecast_steps, horizon, forecast_features: of the data's targets (none: 0).
     """
 
     def __init__(
@@ -37,11 +39,24 @@ class Autoencoder(nn.Module):
         decoder: Callable[..., nn.Module],
         head: Callable[..., nn.Module] | None,
         initialization: Callable[[nn.Module], None],
+        forecast_steps: int = 0,
+        horizon: int = 0,
+        forecast_features: int = 0,
     ) -> None:
         super().__init__()
         self.encoder = encoder(input_size=features)
         self.decoder = decoder(context_size=self.encoder.context_size, output_size=features, length=length)
-        sizes = Sizes(features, num_classes, self.encoder.context_size, self.decoder.hidden_size)
+        sizes = Sizes(
+            features,
+            num_classes,
+            self.encoder.context_size,
+            self.decoder.hidden_size,
+            self.encoder.causal,
+            length,
+            forecast_steps,
+            horizon,
+            forecast_features,
+        )
         self.head = None if head is None else head(sizes=sizes)
         initialization(self)
 

@@ -45,6 +45,7 @@ class LSTMEncoder(nn.Module):
         super().__init__()
         self.lstm = stacked_lstm(input_size, hidden_size, num_layers, dropout, bidirectional)
         self.context_size = hidden_size * (2 if bidirectional else 1)
+        self.causal = not bidirectional  # whether a state has seen nothing after its step
 
     def forward(self, inputs: Tensor) -> Encoding:
         """(batch, length, features) -> context (batch, context_size) and states (batch, length, context_size)."""

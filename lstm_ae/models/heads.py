@@ -1,4 +1,4 @@
-"""Heads: what a model makes of the context beside the reconstruction."""
+"""Heads: what a model makes of the context beside the reconstruction. `task` names what a head needs of the data."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,6 +16,11 @@ class Sizes(NamedTuple):
     num_classes: int  # 0 without labels
     context_size: int
     decoder_size: int  # of the decoder's hidden state
+    causal: bool = True  # whether an encoder's state at a step has seen nothing after it
+    length: int = 0  # steps of the input
+    forecast_steps: int = 0  # to forecast; 0: nothing
+    horizon: int = 0  # how many of them lie after the input
+    forecast_features: int = 0  # the first so many features are forecast
 
 
 def class_scores(input_size: int, hidden_layers: list[int], num_classes: int, dropout: float) -> nn.Sequential:
@@ -36,6 +41,8 @@ class Classifier(nn.Module):
         hidden_layers: sizes of fully connected layers before the scores.
         dropout: on the input of each layer.
     """
+
+    task = "class"
 
     def __init__(self, sizes: Sizes, source: str, hidden_layers: list[int], dropout: float) -> None:
         super().__init__()
@@ -60,6 +67,8 @@ class SeparateClassifier(nn.Module):
         hidden_layers: sizes of fully connected layers before the scores.
         dropout: on the input of each layer.
     """
+
+    task = "class"
 
     def __init__(
         self, sizes: Sizes, encoder: Callable[..., nn.Module], hidden_layers: list[int], dropout: float

@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.decomposition import PCA
 
+from lstm_ae.data.market import Market
 from lstm_ae.data.sequence_data import DataSpec, Scaler, Sequences
 from lstm_ae.models.autoencoder import Output
+from lstm_ae.reporting.stock_figures import draw_stocks
 from lstm_ae.reporting.style import STYLE
 
 ORIGINAL = {"color": "#1b1b1b", "linestyle": "-", "label": "original"}
@@ -32,6 +34,8 @@ def draw(
     best_epoch: int,
     test: Sequences,
     output: Output,
+    market: Market | None = None,
+    naive: dict[str, torch.Tensor] | None = None,
 ) -> list[Path]:
     """Write every figure that this run has something for.
 
@@ -42,6 +46,8 @@ def draw(
         history: a row of metrics per epoch.
         best_epoch: the epoch whose weights made `output`.
         test, output: the test part and what the model made of it, both on the CPU.
+        market: where stock prices come from.
+        naive: the baselines' forecasts of them.
 
     Returns:
         the files written.
@@ -57,8 +63,11 @@ def draw(
             written.append(folder / f"{name}.png")
             figure.savefig(written[-1])
 
-        save(samples(spec, original, test.labels), "samples")
-        save(reconstructions(spec, original, rebuilt, errors.numpy(), title), "reconstructions")
+        if market is None:
+            save(samples(spec, original, test.labels), "samples")
+            save(reconstructions(spec, original, rebuilt, errors.numpy(), title), "reconstructions")
+        else:
+            draw_stocks(save, title, spec, market, scaler, test, output, naive or {})
         save(curves(history, "loss", best_epoch, title), "loss")
         save(error_by_position(spec, test.inputs, output.reconstruction, title), "error_by_position")
         if spec.image_shape is not None:
@@ -66,7 +75,7 @@ def draw(
         if output.logits is not None:
             save(curves(history, "accuracy", best_epoch, title), "accuracy")
             save(confusion(spec, test.labels, output.logits.argmax(1), title), "confusion")
-        if output.context.shape[1] >= 2:
+        if min(output.context.shape) >= 2:
             save(contexts(spec, output.context, test.labels, title), "contexts")
     return written
 
@@ -153,8 +162,11 @@ def curves(history: list[dict[str, float]], name: str, best_epoch: int, title: s
     `name` "loss" shows the loss and each of its parts, "accuracy" the accuracy.
     """
     shown = [name]
-    if name == "loss" and "val/cross_entropy" in history[0]:
-        shown = ["loss", "reconstruction", "cross_entropy"]
+    if name == "loss":
+        tasks = [task for task in ("cross_entropy", "forecast", "forecast_unseen") if f"val/{task}" in history[0]]
+        if "val/forecast_seen" not in history[0]:  # then the unseen days are all that is forecast
+            tasks = tasks[:1]
+        shown += ["reconstruction", *tasks] if tasks else []
     epochs = [row["epoch"] for row in history]
     marker = "o" if len(epochs) < 3 else ""
     figure = Figure(figsize=(4 + 2.5 * len(shown), 3.6))

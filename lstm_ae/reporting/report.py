@@ -4,7 +4,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from lstm_ae.data.sequence_data import SequenceData
+from lstm_ae.data.sequence_data import DataSpec, SequenceData
+from lstm_ae.forecasting.baselines import naive_forecasts
+from lstm_ae.forecasting.scores import score
 from lstm_ae.models.autoencoder import Autoencoder
 from lstm_ae.reporting.figures import draw
 from lstm_ae.training.objective import Objective
@@ -19,7 +21,7 @@ def report(
     data: SequenceData,
     history: list[dict[str, float]],
     best_epoch: int,
-) -> tuple[dict[str, float], list[Path]]:
+) -> tuple[dict[str, float], dict[str, float], list[Path]]:
     """Measure the test part with the model as it is, and draw the figures into `folder`.
 
     Args:
@@ -32,17 +34,24 @@ def report(
         best_epoch: where the weights come from.
 
     Returns:
-        the test metrics (`test/...`) and the figures' files.
+        the test metrics (`test/...`), those of naive forecasts of the same windows, and the figures' files.
     """
     output = predict(model, data.test.inputs)
     test = data.test.to(output.context.device)
     metrics = {f"test/{name}": value.item() for name, value in objective(output, test).items()}
-    figures = draw(folder, title(config, data.spec.name), data.spec, data.scaler, history, best_epoch, test, output)
-    return metrics, figures
+    naive, rivals = {}, {}
+    if output.forecast is not None:
+        naive = naive_forecasts(data)
+        scored, rivals = score(output.forecast[:, -test.horizon :, 0], naive, data)
+        metrics |= {f"test/{name}": value for name, value in scored.items() if f"test/{name}" not in metrics}
+    scaler = test.scaler or data.scaler
+    heading = title(config, data.spec)
+    figures = draw(folder, heading, data.spec, scaler, history, best_epoch, test, output, data.market, naive)
+    return metrics, {f"test/{name}": value for name, value in rivals.items()}, figures
 
 
-def title(config: DictConfig, name: str) -> str:
-    """A run's data set, `name`, and its main settings in one line."""
+def title(config: DictConfig, spec: DataSpec) -> str:
+    """A run's data set and its main settings in one line; a second one names what is leaky."""
     settings = {
         "hidden": config.model.hidden_size,
         "layers": config.model.num_layers,
@@ -51,4 +60,5 @@ def title(config: DictConfig, name: str) -> str:
         "batch": config.dataset.batch_size,
         "seed": config.seed,
     }
-    return f"{name}: " + ", ".join(f"{name} {'none' if value is None else value}" for name, value in settings.items())
+    line = ", ".join(f"{name} {'none' if value is None else value}" for name, value in settings.items())
+    return f"{spec.name}: {line}" + (f"\nleaky: {', '.join(spec.leaky)}" if spec.leaky else "")

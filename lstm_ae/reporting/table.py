@@ -16,6 +16,7 @@ from lstm_ae.reporting.collecting import NO_SETTINGS, SEED_KEYS, SPREAD, RunReco
 from lstm_ae.reporting.filters import unknown
 
 Row = dict[str, Any]  # column -> value; absent or None: blank
+LARGER_IS_BETTER = ("accuracy", "skill", "direction")  # in the name of a metric
 GAP = "  "
 
 
@@ -81,7 +82,7 @@ def default_metrics(runs: Sequence[RunRecord]) -> list[str]:
 def direction(key: str, runs: Sequence[RunRecord]) -> str:
     """Whether the best of `key` is its `min` or its `max`: as a run's monitor says, else by name."""
     known = [run.monitors[key] for run in runs if key in run.monitors]
-    return known[0] if known else "max" if "accuracy" in key else "min"
+    return known[0] if known else "max" if any(word in key for word in LARGER_IS_BETTER) else "min"
 
 
 def single(runs: Sequence[RunRecord], keys: list[str], metrics: list[str]) -> Table:

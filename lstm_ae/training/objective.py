@@ -10,8 +10,8 @@ from lstm_ae.models.autoencoder import Output
 class Objective:
     """loss = lambda * reconstruction + (1 - lambda) * task, with lambda = `reconstruction_weight` in [0, 1].
 
-    reconstruction is the mean squared error per value; task is the cross-entropy of the class. Each is a mean over
-    elements, so runs with other batch sizes and lengths compare.
+    reconstruction is the mean squared error per value; task is the cross-entropy of the class, or the mean squared
+    error of the forecast. Each is a mean over elements, so runs with other batch sizes and lengths compare.
     """
 
     def __init__(self, reconstruction_weight: float) -> None:
@@ -20,17 +20,22 @@ class Objective:
     def __call__(self, output: Output, batch: Sequences) -> dict[str, Tensor]:
         """The loss and all metrics of a batch, each a scalar tensor on the batch's device.
 
-        `loss` and `reconstruction` always; `cross_entropy` and `accuracy` from logits.
+        `loss` and `reconstruction` always; `cross_entropy` and `accuracy` from logits; from a forecast `forecast`, over
+        all of its steps and features, and of the target alone `forecast_unseen`, over the days after the input, and
+        `forecast_seen`, over those inside it, if there are any.
         """
         reconstruction = F.mse_loss(output.reconstruction, batch.inputs)
-        if output.logits is None:
-            return {"loss": self.reconstruction_weight * reconstruction, "reconstruction": reconstruction}
-        cross_entropy = F.cross_entropy(output.logits, batch.labels)
-        accuracy = (output.logits.argmax(dim=1) == batch.labels).float().mean()
-        loss = self.reconstruction_weight * reconstruction + (1 - self.reconstruction_weight) * cross_entropy
-        return {
-            "loss": loss,
-            "reconstruction": reconstruction,
-            "cross_entropy": cross_entropy,
-            "accuracy": accuracy,
-        }
+        metrics = {"reconstruction": reconstruction}
+        loss = self.reconstruction_weight * reconstruction
+        if output.logits is not None:
+            metrics["cross_entropy"] = F.cross_entropy(output.logits, batch.labels)
+            metrics["accuracy"] = (output.logits.argmax(dim=1) == batch.labels).float().mean()
+            loss = loss + (1 - self.reconstruction_weight) * metrics["cross_entropy"]
+        elif output.forecast is not None:
+            squares = (output.forecast - batch.targets).square()
+            metrics["forecast"] = squares.mean()
+            metrics["forecast_unseen"] = squares[:, -batch.horizon :, 0].mean()
+            if squares.shape[1] > batch.horizon:
+                metrics["forecast_seen"] = squares[:, : -batch.horizon, 0].mean()
+            loss = loss + (1 - self.reconstruction_weight) * metrics["forecast"]
+        return {"loss": loss, **metrics}

@@ -47,3 +47,28 @@ def test_the_weight_decides_what_is_learnt(weight, fields):
         part.requires_grad_()
     Objective(weight)(Output(CONTEXT, **parts), BATCH)["loss"].backward()
     assert {name for name, part in parts.items() if part.grad.abs().sum() > 0} == fields
+
+
+FORECAST = Sequences(torch.zeros(2, 3, 2), targets=torch.zeros(2, 3, 2), horizon=1)
+
+
+def test_forecast_loss_by_hand():
+    forecast = torch.zeros(2, 3, 2)
+    forecast[0, 2] = torch.tensor([2.0, 4.0])  # the unseen day of one sequence: target, other feature
+    forecast[1, 0, 0] = 1.0  # a seen day of the other
+    metrics = Objective(0.25)(Output(CONTEXT, RECONSTRUCTION, forecast=forecast), FORECAST)
+    assert metrics["forecast"].item() == pytest.approx((4 + 16 + 1) / 12)
+    assert metrics["forecast_unseen"].item() == pytest.approx(4 / 2)
+    assert metrics["forecast_seen"].item() == pytest.approx(1 / 4)
+    assert metrics["loss"].item() == pytest.approx(0.25 * 2 + 0.75 * 21 / 12)
+
+
+def test_without_seen_days_nothing_is_said_of_them():
+    part = Sequences(torch.zeros(2, 3, 2), targets=torch.zeros(2, 3, 1), horizon=3)
+    metrics = Objective(0.5)(Output(CONTEXT, RECONSTRUCTION, forecast=torch.ones(2, 3, 1)), part)
+    assert list(metrics) == ["loss", "reconstruction", "forecast", "forecast_unseen"]
+    assert metrics["forecast"] == metrics["forecast_unseen"] == 1
+
+
+def test_targets_without_a_forecaster_are_left_alone():
+    assert list(Objective(1.0)(Output(CONTEXT, RECONSTRUCTION), FORECAST)) == ["loss", "reconstruction"]

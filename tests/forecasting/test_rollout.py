@@ -1,0 +1,83 @@
+"""Roll-outs: what each step reads, and that one step is what the data set's windows ask for."""
+
+import numpy as np
+import pytest
+import torch
+
+from lstm_ae.forecasting.baselines import unseen
+from lstm_ae.forecasting.rollout import make_forecaster, roll_out, used_until
+from lstm_ae.training.trainer import predict
+from tests.data.stocks import make_market, stocks
+from tests.models.test_forecast_heads import decoder_head, linear_head, weights_drawn
+
+KNOWN = torch.arange(1.0, 7).double().view(1, 6, 1)
+
+
+def reading(log, ahead=1):
+    """A forecaster that notes what it reads and answers with its sum."""
+
+    def forecast(inputs):
+        log.append(inputs[0, :, 0].tolist())
+        return inputs.sum(1, keepdim=True).expand(-1, ahead, -1)
+
+    return forecast
+
+
+def test_a_sliding_window_reads_the_last_days_of_the_growing_signal():
+    log = []
+    assert roll_out(reading(log), KNOWN, 3, window=2).tolist() == [[11, 17, 28]]
+    assert log == [[5, 6], [6, 11], [11, 17]]
+
+
+def test_a_growing_prefix_reads_all_of_it():
+    log = []
+    assert roll_out(reading(log), KNOWN, 3, window=None).tolist() == [[21, 42, 84]]
+    assert [len(read) for read in log] == [6, 7, 8] and log[2] == [1, 2, 3, 4, 5, 6, 21, 42]
+
+
+def test_several_days_at_once_are_all_appended_and_the_surplus_is_cut():
+    log, told = [], []
+    assert roll_out(reading(log, ahead=2), KNOWN, 3, 2, told.append).tolist() == [[11, 11, 22]]
+    assert log == [[5, 6], [11, 11]] and told == [2, 2]
+
+
+def test_the_target_alone_can_be_forecast_for_a_horizon():
+    two = torch.cat([KNOWN, 10 * KNOWN], dim=2)
+    assert roll_out(lambda inputs: inputs[:, -3:, :1] + 1, two, 3, 6).tolist() == [[5, 6, 7]]
+
+
+@pytest.mark.parametrize("head", ["decoder", "linear"])
+@pytest.mark.parametrize("scaling", ["window", "series", "none"])
+@pytest.mark.parametrize(
+    "options", [{}, {"horizon": 3}, {"forecast_target": "shifted"}, {"features": ["high", "volume"]}]
+)
+def test_one_step_is_the_forecast_of_the_window(monkeypatch, head, scaling, options):
+    from functools import partial
+
+    from lstm_ae.models.autoencoder import Autoencoder
+    from tests.models.parts import OPEN_GATE, make_decoder, make_encoder
+
+    data = stocks(monkeypatch, make_market(), scaling=scaling, **options)
+    spec = data.spec
+    model = Autoencoder(
+        spec.length, spec.features, 0, make_encoder, partial(make_decoder, "repeat_context"),
+        decoder_head() if head == "decoder" else linear_head(skip=2), OPEN_GATE, spec.forecast_steps, spec.horizon,
+        spec.forecast_features,
+    )  # fmt: skip
+    weights_drawn(model)
+    test = data.test
+    days = test.day[:, None] + torch.arange(spec.length)
+    known = torch.from_numpy(data.market.values)[test.series[:, None], days]
+    rolled = roll_out(make_forecaster(model, data, test.series, scaling), known, spec.horizon, spec.length)
+    forecast = predict(model, test.inputs).forecast[:, -spec.horizon :, :1]
+    expected = (test.scaler.first(1)).inverse(forecast)[..., 0]
+    assert rolled.shape == unseen(test).shape
+    torch.testing.assert_close(rolled, expected.double(), rtol=1e-4, atol=1e-3)
+
+
+def test_days_that_were_used(monkeypatch):
+    assert (used_until(stocks(monkeypatch, make_market()), "by_time") == 48).all()
+    data = stocks(monkeypatch, make_market(), split="by_series")
+    ends = used_until(data, "by_series")
+    assert set(np.flatnonzero(ends == 0)) == set(data.test.series.tolist()) and set(ends) == {0, 60}
+    assert (used_until(stocks(monkeypatch, make_market(), split="random_windows"), "random_windows") == 60).all()

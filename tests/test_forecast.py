@@ -1,0 +1,94 @@
+"""The forecast command, on real prices."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from lstm_ae import forecast as forecast_command
+from lstm_ae.data.sp500 import read_market
+from tests.commands import TINY_SYNTHETIC, call, run, train
+from tests.test_stocks import TINY
+
+DRAWN = ("dataset.test_start=2016-01-04", "model=forecaster", "model/head=forecast_linear")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, real_stocks):
+    return train(*TINY, *DRAWN, cwd=tmp_path_factory.mktemp("rollout"))
+
+
+def table(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("feed", ["sliding", "growing"])
+def test_files_in_dollars_with_dates_truth_and_baselines(trained, feed, tmp_path):
+    done = run("forecast", f"run={trained}", "symbol=GOOGL", "start=2016-01-04", "steps=30", f"feed={feed}",
+               "output=here", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    names = [f"{name}_2016-01-04_{feed}" for name in ("GOOGL", "error_by_horizon")]
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {f"{n}.{e}" for n in names for e in ("csv", "png")}
+    rows, errors = (table(tmp_path / "here" / f"{name}.csv") for name in names)
+    market = read_market()
+    first = market.day_of("start", "2016-01-04")
+    highs = market.values[market.symbols.index("GOOGL"), :, 1]
+    assert [row["date"] for row in rows] == [str(day) for day in market.dates[first : first + 30]]
+    assert [float(row["truth"]) for row in rows] == highs[first : first + 30].tolist()
+    assert {float(row["persistence"]) for row in rows} == {highs[first - 1]}
+    begin = first - 50 if feed == "sliding" else market.day_of("start", "2014-01-02")
+    slope = (highs[first - 1] - highs[begin]) / (first - 1 - begin)
+    assert float(rows[9]["drift"]) == pytest.approx(highs[first - 1] + 10 * slope)
+    assert all(0.5 < float(row["forecast"]) / float(row["truth"]) < 2 for row in rows)
+    assert len({row["forecast"] for row in rows}) == 30
+    assert {row["sample"] for row in rows + errors} == {"out-of-sample"}
+    assert [int(row["horizon"]) for row in errors] == list(range(1, 31)) and errors[0]["companies"] == "3"
+    recent = market.values[:, first - 50 : first, 1][[market.symbols.index(name) for name in ("AAPL", "AMZN", "GOOGL")]]
+    tenth = market.values[:, first + 9, 1][[market.symbols.index(name) for name in ("AAPL", "AMZN", "GOOGL")]]
+    naive = ((tenth - recent[:, -1]) / np.ptp(recent, axis=1)) ** 2
+    assert float(errors[9]["persistence"]) == pytest.approx(naive.mean())
+
+
+def test_the_default_start_is_the_first_unseen_day_and_the_run_gets_the_files(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["forecast", f"run={trained}", "symbol=AMZN", "steps=2"])
+    forecast_command.main()
+    assert (trained / "forecasts" / "AMZN_2016-01-04_sliding.csv").exists() and not list(tmp_path.iterdir())
+
+
+def test_in_sample_days_are_refused_or_labelled(trained, tmp_path, monkeypatch):
+    arguments = [f"run={trained}", "start=2015-06-01", "steps=5", f"output={tmp_path}"]
+    code, words = call(forecast_command.main, arguments, monkeypatch)
+    assert code == 1 and "up to 2015-12-31; start on 2016-01-04 or later, or add in_sample=true" in words
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr("sys.argv", ["forecast", *arguments, "in_sample=true"])
+    forecast_command.main()
+    rows = table(tmp_path / "GOOGL_2015-06-01_sliding_in-sample.csv")
+    assert {row["sample"] for row in rows} == {"in-sample"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["symbol=GOGL"], "symbol=GOGL: is none of the 3 companies here; did you mean GOOGL"),
+        (["start=2016-13-01"], "start=2016-13-01: must be a date"),
+        (["start=2018-06-01"], "start=2018-06-01: must lie from 2014-01-02 to 2017-12-29"),
+        (["start=2014-01-10"], "start=2014-01-10: must be 2014-03-17 or later"),
+        (["start=2017-12-20"], "steps=50: must be at most 7"),
+        (["steps=0"], "steps=0: must be a whole number >= 1"),
+        (["feed=both"], "feed=both: must be one of sliding, growing"),
+    ],
+)
+def test_mistakes_are_named(trained, arguments, words, monkeypatch):
+    code, said = call(forecast_command.main, [f"run={trained}", *arguments], monkeypatch)
+    assert code == 1 and words in said
+
+
+def test_runs_that_cannot_be_rolled_forward_are_named(tmp_path, monkeypatch, real_stocks):
+    plain = train(*TINY_SYNTHETIC, cwd=tmp_path, directory="plain")
+    code, said = call(forecast_command.main, [f"run={plain}"], monkeypatch)
+    assert code == 1 and "model=forecaster" in said
+    wide = train(*TINY, "model=forecaster", "dataset.features=[high,close]", cwd=tmp_path, directory="wide")
+    code, said = call(forecast_command.main, [f"run={wide}"], monkeypatch)
+    assert code == 1 and "dataset.forecast_features=all" in said

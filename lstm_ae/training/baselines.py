@@ -16,7 +16,7 @@ def baselines(train: Sequences, test: Sequences, context_size: int) -> dict[str,
             the data. n training sequences support n - 1 components at most.
         `accuracy/majority`, with labels: that of always naming the training part's most frequent class.
     """
-    flat_train, flat_test = train.inputs.flatten(1).double(), test.inputs.flatten(1).double()
+    flat_train, flat_test = (part.inputs.cpu().flatten(1).double() for part in (train, test))
     found = {"reconstruction/mean": (flat_test - flat_train.mean(0)).square().mean().item()}
     components = min(context_size, len(flat_train) - 1)
     if context_size >= flat_train.shape[1]:

@@ -60,5 +60,5 @@ def title(config: DictConfig, spec: DataSpec) -> str:
         "batch": config.dataset.batch_size,
         "seed": config.seed,
     }
-    line = ", ".join(f"{name} {'none' if value is None else value}" for name, value in settings.items())
+    line = ", ".join(f"{name} {'none' if value is None else format(value, '.4g')}" for name, value in settings.items())
     return f"{spec.name}: {line}" + (f"\nleaky: {', '.join(spec.leaky)}" if spec.leaky else "")

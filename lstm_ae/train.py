@@ -218,6 +218,8 @@ def main() -> None:
         if any(argument.startswith("sweep=") for argument in sys.argv) and not any(a[0:1] == "-" for a in sys.argv[1:]):
             raise UserError("sweep=... is a search; start it with -m: python -m lstm_ae.train -m sweep=...")
         Plugins.instance().register(StudySweeper)
+        if {"-m", "--multirun"} & {*sys.argv} and {"-c", "--cfg", "--info"} & {*sys.argv}:
+            raise UserError("--cfg and --info show one config: leave out --multirun")
         sys.argv[1:] = resumed(sys.argv[1:])
         hydra_main()
 

@@ -184,6 +184,7 @@ def test_resume_with_more_epochs_goes_on(tmp_path):
         ("trainer.mixed_precision=true device=cpu", ["trainer.mixed_precision", "cuda"]),
         ("model.encoder._target_=os.system", ["os.system", "model.encoder"]),
         ("optimizer._target_=subprocess.call", ["subprocess.call", "optimizer"]),
+        ("-m seed=1,2 --cfg job", ["--cfg", "leave out --multirun"]),
         ("resume=nowhere", ["resume=nowhere", "nothing to resume"]),
         ("hydra.run.dir=/proc/nobody/run", ["/proc/nobody", "cannot be written"]),
     ],

@@ -27,7 +27,7 @@ def commands():
     for page in PAGES:
         for name, arguments in COMMAND.findall(page.read_text().replace("\\\n", " ")):
             words = arguments.split("  ")[0].strip()
-            if not re.search(r"\.\.\.|\[overrides\]|NAME|DIR|--help|=sines", words):
+            if not re.search(r"\.\.\.|\[overrides\]|NAME|DIR|--help|--cfg|=sines", words):
                 yield pytest.param(name, words, id=f"{page.relative_to(ROOT)}: {name} {words}"[:140])
 
 

@@ -38,12 +38,13 @@ class Run:
 
     def encode(self, values: Array) -> Array:
         """Contexts (batch, context_size)."""
-        return like(values, self._output(values).context)
+        output, _ = self._output(values)
+        return like(values, output.context)
 
     def reconstruct(self, values: Array) -> Array:
         """Reconstructions in original units, shaped like `values`."""
-        _, scaler = self._inputs(values)
-        return like(values, scaler.inverse(self._output(values).reconstruction).reshape(values.shape))
+        output, scaler = self._output(values)
+        return like(values, scaler.inverse(output.reconstruction).reshape(values.shape))
 
     def classify(self, values: Array) -> Array:
         """Class indices (batch,) into `spec.class_names`.
@@ -51,10 +52,10 @@ class Run:
         Raises:
             UserError: the model has no classifier.
         """
-        logits = self._output(values).logits
-        if logits is None:
+        output, _ = self._output(values)
+        if output.logits is None:
             raise UserError(f"{self.directory.path}: this model has no classifier; train one with model=classifier")
-        return like(values, logits.argmax(1))
+        return like(values, output.logits.argmax(1))
 
     def forecast(self, values: Array) -> Array:
         """Forecasts in original units, (batch, forecast_steps, forecast_features).
@@ -62,18 +63,13 @@ class Run:
         Raises:
             UserError: the model does not forecast.
         """
-        forecast = self._output(values).forecast
-        if forecast is None:
+        output, scaler = self._output(values)
+        if output.forecast is None:
             raise UserError(f"{self.directory.path}: this model does not forecast; train one with model=forecaster")
-        _, scaler = self._inputs(values)
-        return like(values, scaler.first(forecast.shape[2]).inverse(forecast))
+        return like(values, scaler.first(output.forecast.shape[2]).inverse(output.forecast))
 
-    def _output(self, values: Array) -> Output:
-        inputs, scaler = self._inputs(values)
-        return predict(self.model, scaler.transform(inputs).to(next(self.model.parameters()).device))
-
-    def _inputs(self, values: Array) -> tuple[torch.Tensor, Scaler]:
-        """Values as (batch, length, features), and what scales them."""
+    def _output(self, values: Array) -> tuple[Output, Scaler]:
+        """What the model makes of `values`, and what scaled them."""
         tensor = torch.as_tensor(values, dtype=torch.float32)
         length, features = self.spec.length, self.spec.features
         if tensor.ndim < 2 or tensor[0].numel() != length * features:
@@ -82,7 +78,8 @@ class Run:
                 f"{length} steps of {features}"
             )
         inputs = tensor.cpu().reshape(-1, length, features)
-        return inputs, self.scaler or self._own_scaler(inputs)
+        scaler = self.scaler or self._own_scaler(inputs)
+        return predict(self.model, scaler.transform(inputs).to(next(self.model.parameters()).device)), scaler
 
     def _own_scaler(self, inputs: torch.Tensor) -> Scaler:
         """The scaling of each sequence by the range of its values.

@@ -42,6 +42,13 @@ def finished(directory: Path) -> dict[int, tuple]:
     return {trial.number: (trial.state.name, trial.values, tuple(trial.params.items())) for trial in trials}
 
 
+def reasons(directory: Path) -> dict[int, str]:
+    """Number to recorded reason of the trials that failed by themselves."""
+    study = optuna.load_study(study_name="torture", storage=f"sqlite:///{directory}/study.db")
+    failed = counted(study.get_trials(states=(TrialState.FAIL,)))
+    return {trial.number: trial.user_attrs.get("reason", "none recorded") for trial in failed}
+
+
 def configs(directory: Path) -> dict[Path, tuple[int, str]]:
     """The saved configs with the time of their writing, of the runs that Hydra had set up whole."""
     whole = [path for path in directory.glob("*/.hydra/config.yaml") if (path.parent / "overrides.yaml").is_file()]
@@ -89,6 +96,8 @@ def main(kills: int = 10, seed: int = 0) -> None:
             done, written = now, config
             print(f"round {round_number}: {len(done)} of {N_TRIALS} finished, lost {lost}, overwritten {overwritten}")
         states = [outcome[0] for outcome in done.values()]
+        for number, reason in reasons(directory).items():
+            print(f"trial {number} failed: {reason}")
     print(f"finished trials lost: {lost}; directories overwritten: {overwritten}; total {len(done)} of {N_TRIALS}: "
           + ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states))))  # fmt: skip
     sys.exit(lost > 0 or overwritten > 0 or len(done) != N_TRIALS)

@@ -59,8 +59,10 @@ def train(
     from lstm_ae.reporting.report import report
     from lstm_ae.training import checkpoint
     from lstm_ae.training.baselines import baselines
+    from lstm_ae.training.memory import keep_freed_memory
     from lstm_ae.training.trainer import best_row, load_weights
 
+    keep_freed_memory()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = build.choose_device(config.device)

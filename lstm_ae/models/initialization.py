@@ -12,12 +12,17 @@ def pytorch(model: nn.Module) -> None:
 
 
 @torch.no_grad()
-def orthogonal(model: nn.Module, forget_bias: float) -> None:
+def orthogonal(model: nn.Module, forget_bias: float, identity: bool = False) -> None:
     """Orthogonal recurrent weights per gate, Xavier input weights, and a forget gate that starts open.
 
     Saxe, McClelland and Ganguli 2014 (orthogonal), Glorot and Bengio 2010 (Xavier), Jozefowicz, Zaremba and Sutskever
     2015 (forget bias): signals and gradients pass many steps without dying out. PyTorch adds two biases; the second
     starts at zero.
+
+    Args:
+        model: any; all of its LSTMs are meant.
+        forget_bias: of the forget gate.
+        identity: the candidate's recurrent weights start as the identity (Cooijmans et al. 2017, for 784 pixels).
     """
     for lstm in model.modules():
         if isinstance(lstm, nn.LSTM):
@@ -26,9 +31,33 @@ def orthogonal(model: nn.Module, forget_bias: float) -> None:
                     nn.init.xavier_uniform_(block)
                 for block in weight_hh.chunk(4):
                     nn.init.orthogonal_(block)
+                if identity:
+                    nn.init.eye_(weight_hh.chunk(4)[2])
                 bias_ih.zero_()
                 bias_hh.zero_()
                 bias_ih.chunk(4)[1].fill_(forget_bias)
+
+
+@torch.no_grad()
+def chrono(model: nn.Module, longest: int, identity: bool = False) -> None:
+    """Forget gates that start open for as long as the dependencies to learn (Tallec and Ollivier 2018).
+
+    A unit whose forget bias is log(T) forgets within about T steps; T is drawn evenly from 1 to `longest` - 1 for every
+    unit, and its input gate opens as little as its forget gate closes (bias -log(T)). The weights are those of
+    `orthogonal`.
+
+    Args:
+        model: any; all of its LSTMs are meant.
+        longest: steps between cause and effect, at most; the sequence's length if in doubt.
+        identity: see `orthogonal`.
+    """
+    orthogonal(model, 0.0, identity)
+    for lstm in model.modules():
+        if isinstance(lstm, nn.LSTM):
+            for _, _, bias_ih, _ in lstm.all_weights:
+                bias_in, bias_forget, *_ = bias_ih.chunk(4)
+                bias_forget.uniform_(1, longest - 1).log_()
+                bias_in.copy_(-bias_forget)
 
 
 @torch.no_grad()
@@ -44,31 +73,64 @@ def linear_memory(model: nn.Module, gate_bias: float) -> None:
     After the linear-autoencoder starts of Pasa and Sperduti 2014 and Carta, Sperduti and Bacciu 2019, but without
     fitting U to the data. The weights of the gates stay PyTorch's.
 
+    A bidirectional encoder's context begins with its forward half, and the decoder starts from that.
+
+    In a pyramid each pair of levels is such a memory. A slice is short enough to be kept without loss: below the top, U
+    shifts the state on by one step's features (in a random orthogonal basis) and W writes the new step into the place
+    that is free, so a level with at least stride times as many units as features hands up the whole slice, and the
+    decoder's readout takes each step out again. Without this, what the levels hand up and down starts as a blur.
+
     Args:
-        model: an autoencoder whose encoder and decoder are one-layer, one-direction LSTMs of the same size.
+        model: an autoencoder whose encoder and decoder have one layer and the same size.
         gate_bias: how far open and closed.
 
     Raises:
         ConfigError: an encoder or decoder that does not fit.
     """
-    encoder, decoder = model.encoder.lstm, model.decoder.lstm
-    if encoder.bidirectional or encoder.num_layers > 1 or decoder.num_layers > 1 or (
-        encoder.hidden_size != decoder.hidden_size
-    ):  # fmt: skip
+    *lower, top = levels(model.encoder, model.decoder)
+    for encoder, decoder in (*lower, top):
+        size = encoder.lstm.hidden_size
+        if encoder.lstm.num_layers > 1 or decoder.lstm.num_layers > 1 or size != decoder.lstm.hidden_size:
+            raise ConfigError(
+                "model.initialization",
+                "linear_memory",
+                "needs encoder and decoder with one layer and the same hidden_size",
+            )
+        for lstm in (encoder.lstm, decoder.lstm):
+            for _, weight_hh, bias_ih, bias_hh in lstm.all_weights:  # one entry per direction
+                nn.init.orthogonal_(weight_hh.chunk(4)[2])
+                bias_hh.zero_()
+                for bias, start in zip(bias_ih.chunk(4), (gate_bias, -gate_bias, 0.0, gate_bias), strict=True):
+                    bias.fill_(start)
+        turn = encoder.lstm.weight_hh_l0.chunk(4)[2]
+        if (encoder, decoder) in lower:
+            features = encoder.lstm.input_size
+            basis = turn.clone()
+            turn.copy_(basis @ torch.eye(size).roll(features, dims=0) @ basis.T)
+            write = basis[:, :features]
+            encoder.lstm.weight_ih_l0.chunk(4)[2].copy_(write)
+            steps_back = -1 if decoder.reverse else decoder.length
+            decoder.output[0].weight.copy_(write.T @ torch.linalg.matrix_power(turn.T, steps_back))
+            decoder.output[0].bias.zero_()
+        back = turn.T if decoder.reverse else turn
+        decoder.lstm.weight_hh_l0.chunk(4)[2].copy_(back)
+        if isinstance(decoder, RepeatContextDecoder):
+            decoder.lstm.weight_ih_l0.chunk(4)[2][:, :size].copy_(back - torch.eye(size))
+        elif isinstance(decoder, InitialStateDecoder):
+            nn.init.zeros_(decoder.initial_state.bias)
+            nn.init.zeros_(decoder.initial_state.weight)
+            nn.init.eye_(decoder.initial_state.weight[:size, :size])  # hidden state = context, cell state = 0
+
+
+def levels(encoder: nn.Module, decoder: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
+    """The pairs of an encoder and the decoder that undoes it, the top last: one pair, or all levels of a pyramid.
+
+    Raises:
+        ConfigError: pyramids of different heights.
+    """
+    lower = [list(getattr(part, "lower", ())) for part in (encoder, decoder)]
+    if len(lower[0]) != len(lower[1]):
         raise ConfigError(
-            "model.initialization",
-            "linear_memory",
-            "needs encoder and decoder with one layer, one direction and the same hidden_size",
+            "model.initialization", "linear_memory", "needs an encoder and a decoder with equally many levels"
         )
-    turn = nn.init.orthogonal_(torch.empty_like(encoder.weight_hh_l0.chunk(4)[2]))
-    back = turn.T if model.decoder.reverse else turn
-    for lstm, recurrent in ((encoder, turn), (decoder, back)):
-        lstm.bias_hh_l0.zero_()
-        for bias, start in zip(lstm.bias_ih_l0.chunk(4), (gate_bias, -gate_bias, 0.0, gate_bias), strict=True):
-            bias.fill_(start)
-        lstm.weight_hh_l0.chunk(4)[2].copy_(recurrent)
-    if isinstance(model.decoder, RepeatContextDecoder):
-        decoder.weight_ih_l0.chunk(4)[2].copy_(back - torch.eye(len(back)))
-    elif isinstance(model.decoder, InitialStateDecoder):
-        nn.init.eye_(model.decoder.initial_state.weight)  # hidden state = context, cell state = 0
-        nn.init.zeros_(model.decoder.initial_state.bias)
+    return [*zip(*lower, strict=True), tuple(getattr(part, "top", part) for part in (encoder, decoder))]

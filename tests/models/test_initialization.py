@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lstm_ae.errors import ConfigError
-from lstm_ae.models.initialization import linear_memory, orthogonal, pytorch
+from lstm_ae.models.initialization import chrono, linear_memory, orthogonal, pytorch
 from tests.models.parts import make_autoencoder
 
 
@@ -39,6 +39,26 @@ def test_the_forget_gate_is_the_one_that_keeps_the_cell():
     torch.testing.assert_close(kept, cell)
 
 
+def test_identity_is_the_candidates_block_alone():
+    lstm = nn.LSTM(3, 8)
+    orthogonal(lstm, forget_bias=1.0, identity=True)
+    blocks = lstm.weight_hh_l0.view(4, 8, 8)
+    assert torch.equal(blocks[2], torch.eye(8))
+    assert not any(torch.allclose(blocks[i], torch.eye(8)) for i in (0, 1, 3))
+
+
+def test_chrono_units_remember_from_one_step_to_the_longest():
+    lstm = nn.LSTM(3, 400)
+    torch.manual_seed(0)
+    chrono(lstm, longest=100)
+    into, forget, candidate, out = (lstm.bias_ih_l0 + lstm.bias_hh_l0).view(4, -1)
+    assert torch.equal(into, -forget)
+    assert (candidate == 0).all() and (out == 0).all()
+    memories = forget.exp()  # forget gate sigmoid(log T) = T / (T + 1)
+    assert 1 <= memories.min() < 3 and 97 < memories.max() <= 99
+    assert abs(memories.mean() - 50) < 6  # even over the steps, not over their logarithms
+
+
 def test_pytorch_leaves_everything_as_it_was():
     lstm = nn.LSTM(3, 8)
     before = {name: weights.clone() for name, weights in lstm.state_dict().items()}
@@ -48,9 +68,8 @@ def test_pytorch_leaves_everything_as_it_was():
 
 
 def test_every_lstm_of_a_model_is_initialised():
-    model = make_autoencoder(
-        head="separate", num_layers=2, bidirectional=True, initialization=partial(orthogonal, forget_bias=7.0)
-    )
+    seven = partial(orthogonal, forget_bias=7.0)
+    model = make_autoencoder(head="separate", num_layers=2, bidirectional=True, initialization=seven)
     lstms = [module for module in model.modules() if isinstance(module, nn.LSTM)]
     assert len(lstms) == 3
     for lstm in lstms:
@@ -86,7 +105,7 @@ def test_linear_memory_brings_each_step_back_in_its_turn_under_one_readout(decod
     assert back[0].norm() > 0.9 * context[0].norm()
 
 
-@pytest.mark.parametrize("options", [{"num_layers": 2}, {"bidirectional": True}, {"hidden_size": 7}])
+@pytest.mark.parametrize("options", [{"num_layers": 2}, {"hidden_size": 7}])
 def test_linear_memory_needs_encoder_and_decoder_of_one_kind(options):
     with pytest.raises(ConfigError, match=r"^model\.initialization=linear_memory: needs"):
         make_autoencoder(initialization=OPEN, **options)

@@ -1,0 +1,134 @@
+"""A pyramid of LSTMs: a long sequence becomes a short one on the way up, and a long one again on the way down."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lstm_ae.errors import ConfigError
+from lstm_ae.models.decoders import AutoregressiveDecoder, Decoder, Decoding, InitialStateDecoder
+from lstm_ae.models.encoders import Encoding, LSTMEncoder
+
+
+class PyramidalEncoder(nn.Module):
+    """Each level cuts its steps into slices and reads every slice from a zero state; the last states are the steps of
+    the level above, and the top reads its steps as one sequence.
+
+    The sliced recurrent network of Yu and Liu 2018, with an LSTM of its own size at every level; the idea of slower
+    levels for longer dependencies is that of El Hihi and Bengio 1996. Two values T steps apart are T / (product of the
+    strides) steps of the top apart, plus one slice of each level, instead of T. A level of h units costs 4 h (h + its
+    inputs) multiplications a step, and twice that backward; the slices of a level are read side by side.
+
+    A length that the strides do not divide is filled with zeros before the first step.
+
+    Args:
+        input_size: features of a step (the data's).
+        lower_sizes: units of each level below the top, the lowest first.
+        strides: steps in a slice of each of these levels.
+        top: makes the encoder at the top, given its `input_size`.
+
+    Raises:
+        ConfigError: not as many strides as lower levels.
+    """
+
+    causal = False  # a state of the top has seen all the steps that it stands for
+
+    def __init__(
+        self, input_size: int, lower_sizes: list[int], strides: list[int], top: Callable[..., LSTMEncoder]
+    ) -> None:
+        super().__init__()
+        check_levels("model.encoder", lower_sizes, strides)
+        self.strides = strides
+        sizes = [input_size, *lower_sizes]
+        self.lower = nn.ModuleList(
+            LSTMEncoder(below, size, num_layers=1, dropout=0.0) for below, size in pairwise(sizes)
+        )
+        self.top = top(input_size=sizes[-1])
+        self.context_size = self.top.context_size
+
+    def forward(self, inputs: Tensor) -> Encoding:
+        """(batch, length, features) -> context (batch, context_size), states (batch, top's steps, context_size).
+
+        The top's steps: length / (product of the strides), rounded up.
+        """
+        steps = F.pad(inputs, (0, 0, -inputs.shape[1] % math.prod(self.strides), 0))
+        for encoder, stride in zip(self.lower, self.strides, strict=True):
+            slices = steps.reshape(-1, stride, steps.shape[2])  # (batch * slices, stride, features)
+            steps = encoder(slices).context.unflatten(0, (len(inputs), -1))
+        return self.top(steps)
+
+
+class PyramidalDecoder(nn.Module):
+    """The encoder's mirror image: what a level writes are the contexts from which the level below writes its slices.
+
+    Args:
+        context_size: length of the context (the encoder's).
+        output_size: features of a step (the data's).
+        length: steps to write (the data's).
+        lower_sizes, strides: as the encoder's.
+        top: makes the decoder at the top, given context_size, output_size and length.
+        output_activation: "identity", or "sigmoid" for data in [0, 1].
+
+    Raises:
+        ConfigError: not as many strides as lower levels, or an autoregressive top.
+    """
+
+    def __init__(
+        self,
+        context_size: int,
+        output_size: int,
+        length: int,
+        lower_sizes: list[int],
+        strides: list[int],
+        top: Callable[..., Decoder],
+        output_activation: str,
+    ) -> None:
+        super().__init__()
+        check_levels("model.decoder", lower_sizes, strides)
+        self.length = length
+        self.top = top(context_size, lower_sizes[-1], math.ceil(length / math.prod(strides)))
+        if isinstance(self.top, AutoregressiveDecoder):
+            raise ConfigError(
+                "model.decoder.top",
+                "autoregressive",
+                "must be initial_state or repeat_context: at the top of a pyramid there is no truth to read",
+            )
+        self.hidden_size = self.top.hidden_size
+        self.lower = nn.ModuleList(
+            InitialStateDecoder(
+                size,
+                below,
+                stride,
+                hidden_size=size,
+                num_layers=1,
+                dropout=0.0,
+                output_activation=activation,
+                reverse=self.top.reverse,
+            )
+            for size, below, stride, activation in zip(
+                lower_sizes,
+                [output_size, *lower_sizes[:-1]],
+                strides,
+                [output_activation, *["identity"] * (len(strides) - 1)],
+                strict=True,
+            )
+        )
+        self.output = self.lower[0].output
+
+    def forward(self, context: Tensor, inputs: Tensor) -> Decoding:
+        """context (batch, context_size) -> the decoding, its last state the top's; `inputs` is not looked at."""
+        written, last_state = self.top(context, inputs)
+        for decoder in reversed(self.lower):
+            slices = decoder(written.flatten(0, 1), inputs).reconstruction  # (batch * slices, stride, features)
+            written = slices.reshape(len(context), -1, slices.shape[2])
+        return Decoding(written[:, -self.length :], last_state)
+
+
+def check_levels(part: str, lower_sizes: list[int], strides: list[int]) -> None:
+    """Raises ConfigError unless each of at least one lower level of `part` has its stride."""
+    if len(strides) != len(lower_sizes) or not strides:
+        raise ConfigError(
+            f"{part}.strides", strides, f"must be as many as {part}.lower_sizes={lower_sizes}, and at least one"
+        )

@@ -1,0 +1,18 @@
+"""How the process holds its memory."""
+
+import ctypes
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+
+
+def keep_freed_memory() -> None:
+    """From now on, freed memory stays with the process for the next training step instead of going back to the system.
+
+    A step allocates the same large arrays as the one before. By default glibc maps each of them anew, and the kernel
+    then has to zero every page again: a quarter to a third of a step on long sequences. The peak of memory grows
+    somewhat. Elsewhere than on glibc nothing happens.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

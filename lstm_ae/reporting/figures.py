@@ -157,7 +157,7 @@ def digits(spec: DataSpec, original: np.ndarray, rebuilt: np.ndarray, title: str
 
 
 def curves(history: list[dict[str, float]], name: str, best_epoch: int, title: str) -> Figure:
-    """Metrics over epochs, training and validation, the epoch of the best checkpoint marked.
+    """Metrics over epochs and, at the top, minutes of training; the epoch of the best checkpoint marked.
 
     `name` "loss" shows the loss and each of its parts, "accuracy" the accuracy.
     """
@@ -168,6 +168,10 @@ def curves(history: list[dict[str, float]], name: str, best_epoch: int, title: s
             tasks = tasks[:1]
         shown += ["reconstruction", *tasks] if tasks else []
     epochs = [row["epoch"] for row in history]
+    minutes = np.cumsum([row["seconds"] / 60 for row in history])
+    ends = epochs[-1], minutes[-1]  # past both ends of the training, time goes on at its mean pace
+    passed = [[-end, 0, *values, 2 * end] for end, values in zip(ends, (epochs, minutes), strict=True)]
+    clock = (lambda x: np.interp(x, *passed)), (lambda x: np.interp(x, *reversed(passed)))
     marker = "o" if len(epochs) < 3 else ""
     figure = Figure(figsize=(4 + 2.5 * len(shown), 3.6))
     for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(shown))), shown, strict=True):
@@ -178,6 +182,7 @@ def curves(history: list[dict[str, float]], name: str, best_epoch: int, title: s
             axes.set_yscale("log")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="epoch", ylabel=metric.replace("_", " "))
+        axes.secondary_xaxis("top", functions=clock).set_xlabel("minutes")
     axes.legend()
     figure.suptitle(title)
     return figure

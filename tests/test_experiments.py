@@ -8,7 +8,7 @@ from lstm_ae import build
 from lstm_ae.check import check
 from lstm_ae.cli import CONF
 
-NAMES = ("reconstruction", "series_reconstruction", "forecast", "last_day", "all_days", "rollout", "c")
+NAMES = ("reconstruction", "series_reconstruction", "forecast", "best", "last_day", "all_days", "rollout", "c")
 
 
 @pytest.mark.parametrize("name", NAMES)

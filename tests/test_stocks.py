@@ -1,5 +1,6 @@
 """Stocks through the commands: what a forecasting run leaves behind, on real prices."""
 
+import csv
 import json
 
 import numpy as np
@@ -24,7 +25,7 @@ def test_the_summary_holds_the_forecast_beside_its_baselines(forecaster):
     summary = json.loads((forecaster / "summary.json").read_text())
     test, baselines = summary["test"], summary["baselines"]
     assert summary["monitor"] == "val/forecast_unseen" and "leaky" not in summary
-    for name in ("persistence", "drift", "moving_average", "ridge"):
+    for name in ("persistence", "drift", "moving_average", "ridge", "ridge_day_effects"):
         assert baselines[f"test/forecast_unseen/{name}"] > 0 and baselines[f"test/forecast_mae_dollars/{name}"] > 0
     skill = 1 - test["test/forecast_unseen"] / baselines["test/forecast_unseen/persistence"]
     assert test["test/forecast_skill"] == pytest.approx(skill, abs=1e-5)
@@ -56,6 +57,16 @@ def test_figures_of_other_settings(overrides, missing, tmp_path, real_stocks):
     directory = train(*TINY, *overrides, cwd=tmp_path)
     drawn = {path.stem for path in (directory / "figures").iterdir()}
     assert drawn & FIGURES == FIGURES - missing
+
+
+def test_what_all_stocks_share_weighs_less_in_training_alone(tmp_path, real_stocks):
+    directory = train(*TINY, "model=forecaster", "objective.market_weight=0", "dataset.batch_size=64", cwd=tmp_path)
+    with (directory / "metrics.csv").open() as file:
+        last = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)][-1]
+    plain = {part: (last[f"{part}/reconstruction"] + last[f"{part}/forecast"]) / 2 for part in ("train", "val")}
+    assert last["val/loss"] == pytest.approx(plain["val"], rel=1e-4)
+    # Three companies on each of some twenty days: their own errors are part of the whole.
+    assert last["train/reconstruction"] / 2 < last["train/loss"] < 0.99 * plain["train"]
 
 
 def test_evaluate_reproduces_it(forecaster, tmp_path):
@@ -98,11 +109,20 @@ def test_leaky_settings_say_so(tmp_path, real_stocks):
         (["dataset=sp500", "dataset.forecast_target=null", "model=forecaster"], "forecast_target=shifted"),
         (["dataset=sp500_series", "dataset.split=by_time"], "dataset.split=by_time"),
         (["dataset=sp500", "model=classifier"], "needs data with classes"),
+        (
+            ["dataset=digits_rows", "model=classifier", "objective.market_weight=0.5"],
+            "objective.market_weight=0.5: must be 1",
+        ),
+        (
+            ["dataset=sp500", "model=forecaster", "objective.market_weight=2"],
+            "objective.market_weight=2: must be a number",
+        ),
         (["dataset=sp500", "model=forecaster", "monitor=val/accuracy"], "val/forecast_unseen"),
         (["dataset=sp500", "model=forecaster", "monitor=val/forecast", "mode=max"], "mode=min"),
     ],
 )
 def test_mistakes_are_named(overrides, words, tmp_path, monkeypatch, real_stocks):
     monkeypatch.chdir(tmp_path)
-    code, said = call(train_command.main, ["dataset.symbols=3", "threads=1", *overrides], monkeypatch)
+    few = [] if "dataset=digits_rows" in overrides else ["dataset.symbols=3"]
+    code, said = call(train_command.main, [*few, "threads=1", *overrides], monkeypatch)
     assert code == 1 and words in said

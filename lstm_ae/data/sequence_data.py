@@ -97,9 +97,17 @@ class Sequences:
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
-    def shuffled(self, size: int, generator: torch.Generator) -> Iterator["Sequences"]:
-        """The stack in an order drawn from `generator` (a CPU generator), `size` sequences at a time."""
-        order = torch.randperm(len(self), generator=generator).to(self.inputs.device)
+    def shuffled(self, size: int, generator: torch.Generator, by_day: bool = False) -> Iterator["Sequences"]:
+        """The stack in an order drawn from `generator` (a CPU generator), `size` sequences at a time.
+
+        `by_day` keeps the sequences of a day together: the days come in a drawn order, and so do those of one day.
+        """
+        order = torch.randperm(len(self), generator=generator)
+        if by_day:
+            days, group = self.day.cpu().unique(return_inverse=True)
+            place = torch.randperm(len(days), generator=generator)[group]
+            order = order[place[order].argsort(stable=True)]
+        order = order.to(self.inputs.device)
         for start in range(0, len(self), size):
             yield self[order[start : start + size]]
 

@@ -13,6 +13,7 @@ from lstm_ae.data.sequence_data import SequenceData, Sequences
 MOVING_AVERAGE_DAYS = 5  # a trading week
 PENALTIES = [10.0**power for power in range(-6, 3)]  # beside a mean squared value of 1
 RIDGE_DAYS = (5, 10, 20)  # and the whole window
+DAY_WEIGHT = 0.0025  # of what a day's windows share, in the ridge regression with day effects
 CHUNK = 20_000  # windows in double precision at a time
 
 
@@ -38,11 +39,19 @@ class Ridge:
     The values are standardised. The penalty, and how many of the window's last days are read, are those with the
     smallest squared error on the validation part. Solved by the normal equations, gathered in chunks, so that the
     memory needed does not grow with the number of windows.
+
+    Args:
+        train, val: windows with targets.
+        market_weight: of the part of the training error that all windows of a day share: below 1, the regression is one
+            with random day effects, as `lstm_ae.training.objective.apart` has it for a network.
     """
 
-    def __init__(self, train: Sequences, val: Sequences) -> None:
+    def __init__(self, train: Sequences, val: Sequences, market_weight: float = 1.0) -> None:
         self.mean, self.std = moments(train)
         gram, cross, _ = self._products(train)
+        if market_weight < 1:
+            shared_gram, shared_cross = self._shared_products(train)
+            gram, cross = gram - (1 - market_weight) * shared_gram, cross - (1 - market_weight) * shared_cross
         val_gram, val_cross, val_square = self._products(val)
         identity = torch.eye(len(gram), dtype=gram.dtype)
         identity[-1, -1] = 0  # the intercept is not penalised
@@ -66,6 +75,18 @@ class Ridge:
             gram, cross = gram + values.T @ values / len(part), cross + values.T @ change / len(part)
             square += change.square().sum().item() / len(part)
         return gram, cross, square
+
+    def _shared_products(self, part: Sequences) -> tuple[Tensor, Tensor]:
+        """As `_products`, of each window's day mean instead of its own values and changes."""
+        days, group = part.day.unique(return_inverse=True)
+        sums = 0.0
+        for batch, place in zip(part.chunks(CHUNK), group.split(CHUNK), strict=True):
+            values, change = self._standardised(batch.inputs), unseen(batch).double() - batch.inputs[:, -1:, 0]
+            both = torch.cat([values, change], dim=1)
+            sums = sums + both.new_zeros(len(days), both.shape[1]).index_add(0, place, both)
+        products = sums.T @ (sums / group.bincount()[:, None]) / len(part)
+        width = values.shape[1]
+        return products[:width, :width], products[:width, width:]
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Inputs (n, length, features) -> forecasts (n, horizon)."""
@@ -104,4 +125,5 @@ def naive_forecasts(data: SequenceData) -> dict[str, Tensor]:
         "drift": drift(test.inputs, test.horizon),
         "moving_average": moving_average(test.inputs, test.horizon),
         "ridge": Ridge(train, val)(test.inputs),
+        "ridge_day_effects": Ridge(train, val, DAY_WEIGHT)(test.inputs),
     }

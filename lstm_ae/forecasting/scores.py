@@ -102,7 +102,7 @@ def score(forecast: Tensor, naive: dict[str, Tensor], data: SequenceData) -> tup
     Returns:
         for the model, what `errors` measures, and `forecast_skill` (1 - MSE / MSE of persistence), `forecast_days`
         (the sample size of the tests), and `forecast_dm_NAME` and `forecast_p_NAME` (see `diebold_mariano`) against
-        persistence and ridge; for the baselines the same errors and skills as `METRIC/NAME`, and
+        persistence and both ridge regressions; for the baselines the same errors and skills as `METRIC/NAME`, and
         `forecast_direction/majority`, of always naming the direction that is the more frequent in the training part.
     """
     test = data.test.to(torch.device("cpu"))
@@ -115,7 +115,7 @@ def score(forecast: Tensor, naive: dict[str, Tensor], data: SequenceData) -> tup
             values["forecast_skill"] = 1 - values["forecast_unseen"] / base
     model = measured.pop("")
     squares = {name: (values - unseen(test)).square().mean(1) for name, values in {"": forecast, **naive}.items()}
-    for name in ("persistence", "ridge"):
+    for name in ("persistence", "ridge", "ridge_day_effects"):
         outcome = diebold_mariano(squares[""], squares[name], test.day, test.horizon)
         if outcome is not None:
             model |= {f"forecast_dm_{name}": outcome.statistic, f"forecast_p_{name}": outcome.p}

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lstm_ae.data.sequence_data import Sequences
+from lstm_ae.errors import ConfigError
 from lstm_ae.models.autoencoder import Output
 
 
@@ -12,18 +13,33 @@ class Objective:
 
     reconstruction is the mean squared error per value; task is the cross-entropy of the class, or the mean squared
     error of the forecast. Each is a mean over elements, so runs with other batch sizes and lengths compare.
+
+    Args:
+        reconstruction_weight: lambda.
+        market_weight: in training, the weight of the part of the forecast's error that all companies of a day share,
+            beside what is each company's own (see `apart`). Stocks move together, so that a few hundred days are the
+            sample of what they share, and a network learns those days by heart; of what is each one's own there are a
+            hundred times as many examples. 1: plain squared errors. Below 1, batches are made of whole days.
     """
 
-    def __init__(self, reconstruction_weight: float) -> None:
+    def __init__(self, reconstruction_weight: float, market_weight: float = 1.0) -> None:
         self.reconstruction_weight = reconstruction_weight
+        self.market_weight = market_weight
 
-    def __call__(self, output: Output, batch: Sequences) -> dict[str, Tensor]:
+    def __call__(self, output: Output, batch: Sequences, training: bool = False) -> dict[str, Tensor]:
         """The loss and all metrics of a batch, each a scalar tensor on the batch's device.
+
+        `market_weight` counts with `training` alone: what is validated and tested is the plain error.
 
         `loss` and `reconstruction` always; `cross_entropy` and `accuracy` from logits; from a forecast `forecast`, over
         all of its steps and features, and of the target alone `forecast_unseen`, over the days after the input, and
         `forecast_seen`, over those inside it, if there are any.
+
+        Raises:
+            ConfigError: a `market_weight` for something that is no forecast of stocks.
         """
+        if self.market_weight < 1 and (output.forecast is None or batch.day is None):
+            raise ConfigError("objective.market_weight", self.market_weight, "must be 1 unless stocks are forecast")
         reconstruction = F.mse_loss(output.reconstruction, batch.inputs)
         metrics = {"reconstruction": reconstruction}
         loss = self.reconstruction_weight * reconstruction
@@ -32,10 +48,30 @@ class Objective:
             metrics["accuracy"] = (output.logits.argmax(dim=1) == batch.labels).float().mean()
             loss = loss + (1 - self.reconstruction_weight) * metrics["cross_entropy"]
         elif output.forecast is not None:
-            squares = (output.forecast - batch.targets).square()
+            error = output.forecast - batch.targets
+            squares = error.square()
             metrics["forecast"] = squares.mean()
             metrics["forecast_unseen"] = squares[:, -batch.horizon :, 0].mean()
             if squares.shape[1] > batch.horizon:
                 metrics["forecast_seen"] = squares[:, : -batch.horizon, 0].mean()
-            loss = loss + (1 - self.reconstruction_weight) * metrics["forecast"]
+            weighted = training and self.market_weight < 1
+            task = apart(error, batch.day, self.market_weight) if weighted else metrics["forecast"]
+            loss = loss + (1 - self.reconstruction_weight) * task
         return {"loss": loss, **metrics}
+
+
+def apart(error: Tensor, day: Tensor, weight: float) -> Tensor:
+    """Mean of (error - shared)^2 + `weight` * shared^2, where shared is the mean error of the sequences of one `day`.
+
+    With weight (1 - theta)^2 these are the squares of the quasi-demeaned error, error - theta * shared, by which
+    generalized least squares fits a model with a random effect of each day (Balestra and Nerlove 1966).
+
+    Args:
+        error: (n, steps, features).
+        day: of each sequence, (n,).
+        weight: 1 is the mean squared error.
+    """
+    days, group = day.unique(return_inverse=True)
+    shared = error.new_zeros(len(days), *error.shape[1:]).index_add(0, group, error)
+    shared = (shared / group.bincount()[:, None, None])[group]
+    return ((error - shared).square() + weight * shared.square()).mean()

@@ -167,14 +167,15 @@ class Trainer:
                 disable=not sys.stderr.isatty(),
             )
             looked = started
-            for step, batch in zip(range(batches), data.train.shuffled(data.batch_size, generator), strict=False):
+            shuffled = data.train.shuffled(data.batch_size, generator, by_day=objective.market_weight < 1)
+            for step, batch in zip(range(batches), shuffled, strict=False):
                 if data.augment is not None:
                     batch = Sequences(data.augment(batch.inputs, generator), batch.labels)
                 factor = schedule.factor((epoch - 1 + (step + 0.5) / batches) / self.max_epochs)
                 for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
                     group["lr"] = rate * factor
                 with torch.autocast(device.type, torch.bfloat16, enabled=self.mixed_precision):
-                    metrics = objective(model(batch.inputs), batch)
+                    metrics = objective(model(batch.inputs), batch, training=True)
                 optimizer.zero_grad()
                 metrics["loss"].backward()
                 if self.gradient_clip_norm is not None:

@@ -1,5 +1,7 @@
 """Naive forecasts, against numbers worked out by hand and against scikit-learn."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from sklearn.linear_model import Ridge as Reference
@@ -59,6 +61,27 @@ def test_ridge_reads_no_more_days_than_help():
 
     ridge = Ridge(part(300, 0), part(5000, 1))
     assert ridge.days == 10 and (ridge.weights[:50] == 0).all()
+
+
+def test_ridge_with_day_effects_is_a_regression_of_quasi_demeaned_values(monkeypatch):
+    weight = 0.09
+    train, val, test = (
+        replace(linear_part(count, seed, noise=3.0), day=torch.arange(count) % 7)
+        for seed, count in enumerate((90, 40, 9))
+    )
+    ridge = Ridge(train, val, weight)
+    values = (train.inputs.flatten(1).double() - ridge.mean) / ridge.std
+    both = torch.cat([values, values.new_ones(90, 1), unseen(train) - train.inputs[:, -1:, 0]], dim=1)
+    shared = torch.stack([both[train.day == day].mean(0) for day in train.day])
+    left, right = (both - (1 - weight**0.5) * shared).split([9, 2], dim=1)
+    penalty = 90 * ridge.penalty * torch.eye(9).double()
+    penalty[-1, -1] = 0
+    chosen = slice(-(ridge.days * 2 + 1), None)
+    expected = torch.linalg.solve((left.T @ left + penalty)[chosen, chosen], (left.T @ right)[chosen])
+    torch.testing.assert_close(ridge.weights[chosen], expected, rtol=1e-6, atol=1e-8)
+    monkeypatch.setattr(baselines, "CHUNK", 7)
+    torch.testing.assert_close(Ridge(train, val, weight)(test.inputs), ridge(test.inputs), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(Ridge(train, val, 1.0).weights, Ridge(train, val).weights)
 
 
 @pytest.mark.parametrize(

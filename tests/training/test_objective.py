@@ -4,10 +4,13 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lstm_ae.data.sequence_data import Sequences
+from lstm_ae.errors import ConfigError
 from lstm_ae.models.autoencoder import Output
-from lstm_ae.training.objective import Objective
+from lstm_ae.training.objective import Objective, apart
 
 BATCH = Sequences(torch.zeros(2, 3, 2), torch.tensor([0, 1]))
 CONTEXT = torch.zeros(2, 1)
@@ -72,3 +75,33 @@ def test_without_seen_days_nothing_is_said_of_them():
 
 def test_targets_without_a_forecaster_are_left_alone():
     assert list(Objective(1.0)(Output(CONTEXT, RECONSTRUCTION), FORECAST)) == ["loss", "reconstruction"]
+
+
+def stocks(forecast, day):
+    inputs = torch.zeros(len(day), 3, 1)
+    part = Sequences(inputs, targets=torch.zeros_like(forecast), horizon=1, day=torch.tensor(day))
+    return Output(torch.zeros(len(day), 1), inputs, forecast=forecast), part
+
+
+def test_the_shared_part_of_a_days_error_by_hand():
+    # Day 7: errors 3 and 1, so 2 is shared and 1 each one's own. Day 5: all of its one error is shared.
+    output, part = stocks(torch.tensor([3.0, 4.0, 1.0]).view(3, 1, 1), [7, 5, 7])
+    for weight in (0.0, 0.1, 1.0):
+        metrics = Objective(0.0, weight)(output, part, training=True)
+        assert metrics["loss"].item() == pytest.approx((1 + 1 + weight * (4 + 4 + 16)) / 3)
+        assert metrics["forecast"].item() == pytest.approx(26 / 3)
+        assert Objective(0.0, weight)(output, part)["loss"].item() == pytest.approx(26 / 3)  # what is validated
+
+
+@given(st.floats(0, 1), st.integers(0, 1000))
+def test_it_is_the_square_of_the_quasi_demeaned_error(theta, seed):
+    generator = torch.Generator().manual_seed(seed)
+    day = torch.randint(0, 4, (12,), generator=generator)
+    error = torch.randn(12, 2, 1, generator=generator, dtype=torch.double)
+    shared = torch.stack([error[day == d].mean(0) for d in day])
+    assert apart(error, day, (1 - theta) ** 2).item() == pytest.approx((error - theta * shared).square().mean().item())
+
+
+def test_only_stocks_share_a_market():
+    with pytest.raises(ConfigError, match=r"objective\.market_weight=0\.5"):
+        Objective(0.5, 0.5)(Output(CONTEXT, RECONSTRUCTION, LOGITS), BATCH)

@@ -63,6 +63,8 @@ def train(
     from lstm_ae.training.trainer import best_row, load_weights
 
     keep_freed_memory()
+    # Over many steps gradients fade into subnormal numbers, with which a processor computes several times slower.
+    torch.set_flush_denormal(True)  # before torch starts its threads, which inherit it
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = build.choose_device(config.device)

@@ -127,6 +127,7 @@ RULES: dict[str, Rule] = {
     "num_layers": integer(1),
     "dropout": number(0, 1, below=True),
     "bidirectional": TRUTH,
+    "pooling": choice("last", "mean"),
     "forget_bias": number(-math.inf),
     "gate_bias": number(0),
     "identity": TRUTH,

@@ -101,6 +101,7 @@ BAD = {
     "model.num_layers": NO_COUNT,
     "model.dropout": (*NO_FRACTION, 1),
     "model.encoder.bidirectional": ("yes", 1, 0, None),
+    "model.encoder.pooling": ("max", None, True, 1),
     "model.initialization.forget_bias": ("open", None, math.inf, math.nan),
     "model.initialization.gate_bias": (-1, "open", None, math.inf),
     "model.decoder.output_activation": ("tanh", "", None),

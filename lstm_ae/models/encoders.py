@@ -30,19 +30,28 @@ class LSTMEncoder(nn.Module):
     """A stacked LSTM (Hochreiter and Schmidhuber 1997); the context is the top layer's last hidden state.
 
     Bidirectional, it is the last state of the forward pass beside that of the backward pass (Schuster and Paliwal
-    1997), and twice as long.
+    1997), and twice as long. With mean pooling the context is the mean of the states over all steps instead (Lee and
+    Dernoncourt 2016): every step is one step away from it, and the order of what was read fades.
 
     Args:
         input_size: features of a step (the data's).
         hidden_size, num_layers: of the LSTM.
         dropout: between layers.
         bidirectional: read the sequence backwards as well.
+        pooling: "last" or "mean".
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int, dropout: float, bidirectional: bool = False
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        dropout: float,
+        bidirectional: bool = False,
+        pooling: str = "last",
     ) -> None:
         super().__init__()
+        self.pooling = pooling
         self.lstm = stacked_lstm(input_size, hidden_size, num_layers, dropout, bidirectional)
         self.context_size = hidden_size * (2 if bidirectional else 1)
         self.causal = not bidirectional  # whether a state has seen nothing after its step
@@ -50,5 +59,7 @@ class LSTMEncoder(nn.Module):
     def forward(self, inputs: Tensor) -> Encoding:
         """(batch, length, features) -> context (batch, context_size) and states (batch, length, context_size)."""
         states, (hidden, _) = self.lstm(inputs)
+        if self.pooling == "mean":
+            return Encoding(states.mean(dim=1), states)
         last = hidden[-2:] if self.lstm.bidirectional else hidden[-1:]  # (directions, batch, hidden_size)
         return Encoding(last.transpose(0, 1).flatten(1), states)

@@ -17,8 +17,8 @@ HEADS = ("context", "decoder", "separate")
 OPEN_GATE = partial(orthogonal, forget_bias=1.0)
 
 
-def make_encoder(input_size, hidden_size=6, num_layers=1, dropout=0.0, bidirectional=False):
-    return LSTMEncoder(input_size, hidden_size, num_layers, dropout, bidirectional)
+def make_encoder(input_size, hidden_size=6, num_layers=1, dropout=0.0, bidirectional=False, pooling="last"):
+    return LSTMEncoder(input_size, hidden_size, num_layers, dropout, bidirectional, pooling)
 
 
 def make_decoder(

@@ -43,6 +43,14 @@ def test_stacked_bidirectional_context_is_of_the_top_layer():
     torch.testing.assert_close(encoding.context, ends)
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_pooled_context_is_the_mean_over_the_steps(bidirectional):
+    encoder, inputs = make_encoder(3, bidirectional=bidirectional, pooling="mean"), torch.rand(4, 7, 3)
+    encoding = encoder(inputs)
+    assert encoding.context.shape == (4, encoder.context_size)
+    torch.testing.assert_close(encoding.context, sum(encoding.states[:, step] for step in range(7)) / 7)
+
+
 def test_states_of_one_direction_have_not_seen_what_comes_after():
     encoder, inputs = make_encoder(3, num_layers=2), torch.rand(1, 7, 3)
     changed = inputs.clone()

@@ -19,6 +19,8 @@ STARTS = {
     "flat, orthogonal, forget bias 1": ("model/initialization=orthogonal",),
     "flat, the same, identity": ("model/initialization=orthogonal", "model.initialization.identity=true"),
     "flat, chrono": ("model/initialization=chrono",),
+    "flat, linear memory": ("model/initialization=linear_memory",),
+    "flat, PyTorch's own, mean pooling": ("model/initialization=pytorch", "model.encoder.pooling=mean"),
     "pyramid, orthogonal": (*PYRAMID, "model/initialization=orthogonal"),
     "pyramid, linear memory": (*PYRAMID, "model/initialization=linear_memory"),
 }
@@ -39,7 +41,7 @@ def main() -> None:
         for _ in range(8):
             (gradient,) = torch.autograd.grad(context, inputs, torch.randn_like(context), retain_graph=True)
             squares += gradient[:, :, 0].square().mean(0) / 8
-        print(f"{name:32s}", "  ".join(f"{distance}: {squares[-distance].sqrt():.1e}" for distance in DISTANCES))
+        print(f"{name:34s}", "  ".join(f"{distance}: {squares[-distance].sqrt():.1e}" for distance in DISTANCES))
     black = (data.test.inputs[:, :, 0].flip(1) > 0).int().argmax(1)
     print(f"black pixels at the end of a test image: median {black.median()}, least {black.min()}, most {black.max()}")
 

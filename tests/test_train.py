@@ -176,6 +176,11 @@ def test_resume_with_more_epochs_goes_on(tmp_path):
         ("model=classifier dataset=digits_rows monitor=val/accuracy", ["mode=min", "mode=max"]),
         ("model=classifier", ["model.head", "synthetic", "digits_rows"]),
         ("model.hiden_size=3", ["model.hiden_size", "hidden_size", "num_layers"]),
+        ("+trainer.patiance=3", ["trainer.patiance", "no such option"]),
+        (
+            "experiment=digits model/initialization=pytorch +model.initialization.identity=true",
+            ["pytorch has no such option", "add ~model.initialization.identity"],
+        ),
         ("model/decoder=nonsense", ["model/decoder/nonsense", "repeat_context", "autoregressive"]),
         ("dataset.fold=7 dataset.num_folds=5", ["dataset.fold=7", "0 to 4"]),
         ("dataset.num_train=1000000", ["dataset.num_train=1000000", "6000"]),

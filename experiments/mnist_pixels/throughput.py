@@ -59,7 +59,13 @@ class Ours(nn.Module):
         return self.model(inputs).reconstruction
 
 
-PYRAMID = ("model/encoder=pyramidal", "model/decoder=pyramidal", "model/initialization=linear_memory")
+PYRAMID = (
+    "model/encoder=pyramidal",
+    "model/decoder=pyramidal",
+    "model/initialization=linear_memory",
+    "model.encoder.strides=[8,8]",
+    "model.encoder.lower_sizes=[8,64]",
+)
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "peer, flat": Peer,
     "flat": Ours,

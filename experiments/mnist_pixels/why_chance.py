@@ -13,7 +13,12 @@ from lstm_ae import build
 from lstm_ae.cli import CONF
 
 DISTANCES = (1, 50, 100, 200, 400, 700)
-PYRAMID = ("model/encoder=pyramidal", "model/decoder=pyramidal")
+PYRAMID = (
+    "model/encoder=pyramidal",
+    "model/decoder=pyramidal",
+    "model.encoder.strides=[8,8]",
+    "model.encoder.lower_sizes=[8,64]",
+)
 STARTS = {
     "flat, PyTorch's own": ("model/initialization=pytorch",),
     "flat, orthogonal, forget bias 1": ("model/initialization=orthogonal",),

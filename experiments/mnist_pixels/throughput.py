@@ -123,6 +123,7 @@ def timed(work: Callable[[], object]) -> float:
 def peak_memory(name: str, batch_size: int) -> float:
     """MiB at most after three steps; to be called in a fresh process."""
     keep_freed_memory()
+    torch.set_flush_denormal(True)
     step = training_step(MODELS[name](), batch_size)
     for _ in range(3):
         step()

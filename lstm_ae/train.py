@@ -25,12 +25,14 @@ from lstm_ae.reporting.run_directory import RunDirectory
 from lstm_ae.sweeps.cross_validation import cross_validate
 from lstm_ae.sweeps.plugin import StudySweeper
 from lstm_ae.sweeps.trial import PRUNED, History, reporter
+from lstm_ae.training.processor import keep_freed_memory, subnormals_flushed
 
 log = logging.getLogger(__name__)
 
 HYDRA_FILES = {"config.yaml", "hydra.yaml", "overrides.yaml"}  # what Hydra writes into .hydra/
 
 
+@subnormals_flushed()
 def train(
     config: DictConfig, directory: RunDirectory, report_to: Callable[[History], None] | None = None
 ) -> float | list[float]:
@@ -59,12 +61,9 @@ def train(
     from lstm_ae.reporting.report import report
     from lstm_ae.training import checkpoint
     from lstm_ae.training.baselines import baselines
-    from lstm_ae.training.memory import keep_freed_memory
     from lstm_ae.training.trainer import best_row, load_weights
 
     keep_freed_memory()
-    # Over many steps gradients fade into subnormal numbers, with which a processor computes several times slower.
-    torch.set_flush_denormal(True)  # before torch starts its threads, which inherit it
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = build.choose_device(config.device)

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from lstm_ae import build
 from lstm_ae.cli import CONF
 from lstm_ae.data.sequence_data import DataSpec
-from lstm_ae.training.memory import keep_freed_memory
+from lstm_ae.training.processor import keep_freed_memory, subnormals_flushed
 
 SIZE, LENGTH = 128, 784
 
@@ -123,10 +123,10 @@ def timed(work: Callable[[], object]) -> float:
 def peak_memory(name: str, batch_size: int) -> float:
     """MiB at most after three steps; to be called in a fresh process."""
     keep_freed_memory()
-    torch.set_flush_denormal(True)
     step = training_step(MODELS[name](), batch_size)
-    for _ in range(3):
-        step()
+    with subnormals_flushed():
+        for _ in range(3):
+            step()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -138,18 +138,17 @@ def main(rounds: int = 5) -> None:
         with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
             memory[name] = [pool.apply(peak_memory, (name, size)) for size in (128, 512)]
     keep_freed_memory()
-    torch.set_flush_denormal(True)
     torch.manual_seed(0)
     models = {name: make() for name, make in MODELS.items()}
     steps = {name: training_step(model, 128) for name, model in models.items()}
     seconds: dict[str, list[float]] = {name: [] for name in models}
-    for step in steps.values():
-        step()
-    for _ in range(rounds):
-        for name, step in steps.items():
-            seconds[name].append(timed(step))
+    with subnormals_flushed():
+        for step in steps.values():
+            step()
+        for _ in range(rounds):
+            for name, step in steps.items():
+                seconds[name].append(timed(step))
     rate = product_rate()
-    torch.set_flush_denormal(False)
     kept = {name: statistics.median(timed(step) for _ in range(3)) for name, step in steps.items()}
     print(f"{torch.get_num_threads()} threads, {rounds} rounds, {rate / 1e9:.0f} GFLOP/s in a large matrix product")
     peer = statistics.median(seconds["peer, flat"])

@@ -1,4 +1,4 @@
-"""Freed memory is used again without asking the system for it."""
+"""Freed memory is used again without asking the system for it; subnormal numbers are zero while training."""
 
 import platform
 import resource
@@ -6,7 +6,7 @@ import resource
 import pytest
 import torch
 
-from lstm_ae.training.memory import keep_freed_memory
+from lstm_ae.training.processor import keep_freed_memory, subnormals_flushed
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator is told")
@@ -20,3 +20,12 @@ def test_later_steps_map_no_new_pages():
 
     faults = [step() for _ in range(16)]
     assert min(faults[8:]) < 1000  # of the 20,480 pages that they take
+
+
+def test_subnormals_are_zero_within_and_numbers_outside():
+    small = torch.tensor(1e-30)
+    assert small * 1e-10 > 0
+    with pytest.raises(KeyError), subnormals_flushed():
+        assert small * 1e-10 == 0
+        raise KeyError
+    assert small * 1e-10 > 0

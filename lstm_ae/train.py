@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 HYDRA_FILES = {"config.yaml", "hydra.yaml", "overrides.yaml"}  # what Hydra writes into .hydra/
 
 
-@subnormals_flushed()
 def train(
     config: DictConfig, directory: RunDirectory, report_to: Callable[[History], None] | None = None
 ) -> float | list[float]:
@@ -152,7 +151,7 @@ def hydra_main(config: DictConfig) -> float | list[float] | str:
     directory = RunDirectory(HydraConfig.get().runtime.output_dir)
     stop_on_signals()
     try:
-        with directory.recording():
+        with directory.recording(), subnormals_flushed():
             if config.get("cross_validation") is not None:
                 return cross_validate(train, config, directory, reporter(config))
             return train(config, directory, reporter(config))

@@ -14,5 +14,5 @@ __all__ = ["load_run"]
 def __getattr__(name: str) -> Any:
     # Looked up late, so that printing a config or a help page never waits for torch.
     if name == "load_run":
-        return import_module("lstm_ae.run").load_run
+        return import_module("lstm_ae.runs.reopen").load_run
     raise AttributeError(f"module 'lstm_ae' has no attribute {name!r}")

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from lstm_ae.cli import run_command
+from lstm_ae.console import run_command
 from lstm_ae.errors import UserError
-from lstm_ae.reporting import filters, rerun, table
-from lstm_ae.reporting.collecting import RunRecord, collect, differing
-from lstm_ae.reporting.diff import find, side_by_side
-from lstm_ae.reporting.run_directory import git_commit, write_whole
+from lstm_ae.files import write_whole
+from lstm_ae.runs import filters, table
+from lstm_ae.runs import retrain as rerun
+from lstm_ae.runs.diff import find, side_by_side
+from lstm_ae.runs.provenance import git_commit
+from lstm_ae.runs.records import RunRecord, collect, differing
 
 EPILOG = """examples
   python -m lstm_ae.compare multirun/2026-01-31/12-00-00
@@ -98,7 +100,7 @@ def compare(arguments: Sequence[str]) -> None:
     if again:
         print(f"to train it again:\n  {again}", file=say)
     if options.figures:
-        from lstm_ae.reporting.comparison_figures import Comparison  # late: matplotlib takes longer than the table
+        from lstm_ae.figures.comparison import Comparison  # late: matplotlib takes longer than the table
 
         folder = Path(options.output or Path(options.directories[0]) / "compare")
         comparison = Comparison([run for group in shown.runs for run in group], shown.keys, objectives)
@@ -107,7 +109,7 @@ def compare(arguments: Sequence[str]) -> None:
         for reason in left_out:
             print(f"  not drawn: {reason}", file=say)
     if options.html:
-        from lstm_ae.reporting.html import page
+        from lstm_ae.figures.html import page
 
         write_whole(Path(options.html), page(shown, objectives, head, best, again))
         print(f"open {Path(options.html).absolute()} in a browser", file=say)

@@ -10,9 +10,9 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from lstm_ae.check import check
-from lstm_ae.cli import CONF, run_command
-from lstm_ae.reporting.run_directory import write_whole
+from lstm_ae.config.rules import check
+from lstm_ae.console import CONF, run_command
+from lstm_ae.files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +31,9 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     check(config)
     import torch
 
-    from lstm_ae.build import build_data, build_objective, choose_device
-    from lstm_ae.reporting.report import report
-    from lstm_ae.run import load_run
+    from lstm_ae.config.build import build_data, build_objective, choose_device
+    from lstm_ae.evaluation.measure import report
+    from lstm_ae.runs.reopen import load_run
 
     device = choose_device(config.device)
     run = load_run(config.run, config.device)

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import hydra
 from omegaconf import DictConfig
 
-from lstm_ae.check import check
-from lstm_ae.cli import CONF, run_command
+from lstm_ae.config.rules import check
+from lstm_ae.console import CONF, run_command
 from lstm_ae.errors import ConfigError, UserError
-from lstm_ae.reporting.run_directory import write_whole
+from lstm_ae.files import write_whole
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
     from lstm_ae.data.sequence_data import SequenceData
-    from lstm_ae.run import Run
+    from lstm_ae.runs.reopen import Run
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +54,12 @@ def forecast(config: DictConfig) -> list[Path]:
     import torch
     from tqdm import tqdm
 
-    from lstm_ae.build import build_data
+    from lstm_ae.config.build import build_data
+    from lstm_ae.evaluation.measure import title
+    from lstm_ae.figures.rollout import draw_rollout
     from lstm_ae.forecasting.baselines import drift, persistence
     from lstm_ae.forecasting.rollout import make_forecaster, roll_out
-    from lstm_ae.reporting.report import title
-    from lstm_ae.reporting.rollout_figures import draw_rollout
-    from lstm_ae.run import load_run
+    from lstm_ae.runs.reopen import load_run
 
     run = load_run(config.run, config.device)
     threads = config.threads or run.config.threads

@@ -18,14 +18,14 @@ from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig
 
-from lstm_ae.check import check
-from lstm_ae.cli import CONF, run_command, stop_on_signals
+from lstm_ae.config.rules import check
+from lstm_ae.console import CONF, run_command, stop_on_signals
 from lstm_ae.errors import ConfigError, Pruned, Stopped, UserError
-from lstm_ae.reporting.run_directory import RunDirectory
+from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.sweeps.cross_validation import cross_validate
 from lstm_ae.sweeps.plugin import StudySweeper
 from lstm_ae.sweeps.trial import PRUNED, History, reporter
-from lstm_ae.training.processor import keep_freed_memory, subnormals_flushed
+from lstm_ae.training.process_settings import keep_freed_memory, subnormals_flushed
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +55,13 @@ def train(
     check(config)
     import torch  # late, and so is all that needs it: printing a config must not wait for it
 
-    from lstm_ae import build
+    from lstm_ae.config import build
     from lstm_ae.data.sequence_data import fingerprint
-    from lstm_ae.reporting.report import report
+    from lstm_ae.evaluation.baselines import baselines
+    from lstm_ae.evaluation.measure import report
     from lstm_ae.training import checkpoint
-    from lstm_ae.training.baselines import baselines
-    from lstm_ae.training.trainer import best_row, load_weights
+    from lstm_ae.training.checkpoint import load_weights
+    from lstm_ae.training.trainer import best_row
 
     keep_freed_memory()
     if config.threads is not None:

@@ -12,9 +12,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 
-from lstm_ae.check import check
-from lstm_ae.cli import CONF
 from lstm_ae.compare import parser as compare_parser
+from lstm_ae.config.rules import check
+from lstm_ae.console import CONF
 from lstm_ae.sweeps.plugin import StudySweeper
 from tests.commands import environment, run
 

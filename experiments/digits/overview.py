@@ -12,8 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import lstm_ae
-from lstm_ae.build import build_data, choose_device
-from lstm_ae.reporting.style import STYLE
+from lstm_ae.config.build import build_data, choose_device
+from lstm_ae.figures.style import STYLE
 
 
 def main(directory: str, output: str = str(Path(__file__).parent / "figures" / "overview.png")) -> None:

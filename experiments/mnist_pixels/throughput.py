@@ -22,10 +22,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import Tensor, nn
 
-from lstm_ae import build
-from lstm_ae.cli import CONF
-from lstm_ae.data.sequence_data import DataSpec
-from lstm_ae.training.processor import keep_freed_memory, subnormals_flushed
+from lstm_ae.config import build
+from lstm_ae.console import CONF
+from lstm_ae.spec import DataSpec
+from lstm_ae.training.process_settings import keep_freed_memory, subnormals_flushed
 
 SIZE, LENGTH = 128, 784
 

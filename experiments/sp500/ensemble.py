@@ -9,10 +9,10 @@ from dataclasses import replace
 import torch
 
 import lstm_ae
-from lstm_ae.build import build_data
+from lstm_ae.config.build import build_data
 from lstm_ae.forecasting.baselines import naive_forecasts
 from lstm_ae.forecasting.scores import score
-from lstm_ae.training.trainer import predict
+from lstm_ae.models.inference import predict
 
 RIVALS = ("ridge", "ridge_day_effects")
 

@@ -9,7 +9,7 @@ import torch
 from sklearn.decomposition import PCA
 
 import lstm_ae
-from lstm_ae.build import build_data
+from lstm_ae.config.build import build_data
 
 
 def main(directory: str) -> None:

@@ -10,7 +10,9 @@ from sklearn.datasets import load_digits
 
 from lstm_ae.data.augment import make_augment
 from lstm_ae.data.images import DIGIT_NAMES, as_sequences
-from lstm_ae.data.sequence_data import DataSpec, Scaler, SequenceData, Sequences, split_all
+from lstm_ae.data.sequence_data import SequenceData, Sequences
+from lstm_ae.data.splitting import split_all
+from lstm_ae.spec import DataSpec, Scaler
 
 
 def digits(

@@ -12,7 +12,9 @@ from torch import Tensor
 from lstm_ae.data.augment import make_augment
 from lstm_ae.data.files import PublicFile
 from lstm_ae.data.images import DIGIT_NAMES, as_sequences
-from lstm_ae.data.sequence_data import DataSpec, Scaler, SequenceData, Sequences, split_train_val
+from lstm_ae.data.sequence_data import SequenceData, Sequences
+from lstm_ae.data.splitting import split_train_val
+from lstm_ae.spec import DataSpec, Scaler
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 SHA256 = {

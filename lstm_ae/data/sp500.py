@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lstm_ae.data import scaling as scalings
-from lstm_ae.data import splits
+from lstm_ae.data import panel_scaling as scalings
+from lstm_ae.data import panel_splits as splits
 from lstm_ae.data.files import PublicFile
-from lstm_ae.data.market import Market, choose_symbols
-from lstm_ae.data.sequence_data import DataSpec, Scaler, SequenceData, Sequences
+from lstm_ae.data.panel import Market, choose_symbols
+from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.errors import ConfigError
+from lstm_ae.spec import DataSpec, Scaler
 
 log = logging.getLogger(__name__)
 

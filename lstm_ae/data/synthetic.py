@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
-from lstm_ae.data.sequence_data import DataSpec, Scaler, SequenceData, Sequences, split_all
+from lstm_ae.data.sequence_data import SequenceData, Sequences
+from lstm_ae.data.splitting import split_all
 from lstm_ae.errors import ConfigError
+from lstm_ae.spec import DataSpec, Scaler
 
 
 def generate(

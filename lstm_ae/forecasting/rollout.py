@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lstm_ae.data.scaling import min_max, range_columns
-from lstm_ae.data.sequence_data import Scaler, SequenceData
+from lstm_ae.data.panel_scaling import min_max, range_columns
+from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.models.autoencoder import Autoencoder
-from lstm_ae.training.trainer import evaluating
+from lstm_ae.models.inference import evaluating
+from lstm_ae.spec import Scaler
 
 Forecaster = Callable[[Tensor], Tensor]  # (n, length, features) -> (n, horizon, forecast_features), original units
 

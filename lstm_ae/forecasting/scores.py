@@ -7,8 +7,9 @@ import torch
 from scipy.stats import t as student
 from torch import Tensor
 
-from lstm_ae.data.sequence_data import Scaler, SequenceData, Sequences
+from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.forecasting.baselines import unseen
+from lstm_ae.spec import Scaler
 
 
 class DieboldMariano(NamedTuple):

@@ -8,7 +8,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lstm_ae.errors import Pruned
-from lstm_ae.reporting.run_directory import RunDirectory, write_whole
+from lstm_ae.files import write_whole
+from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.sweeps.trial import History
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,10 @@ from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from lstm_ae.cli import FULL_ERROR, stop_on_signals
+from lstm_ae.console import FULL_ERROR, stop_on_signals
 from lstm_ae.errors import UserError
-from lstm_ae.reporting.run_directory import RunDirectory, write_whole
+from lstm_ae.files import write_whole
+from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.sweeps.plugin import WORKER
 from lstm_ae.sweeps.search import Search
 from lstm_ae.sweeps.study import (

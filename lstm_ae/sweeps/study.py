@@ -19,7 +19,8 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from lstm_ae.errors import UserError
-from lstm_ae.reporting.run_directory import RunDirectory, is_locked
+from lstm_ae.runs.directory import RunDirectory
+from lstm_ae.runs.lock import is_locked
 
 HEARTBEAT = 20  # seconds between two signs of life
 SILENCE = 180  # seconds without one after which a worker on another machine counts as dead

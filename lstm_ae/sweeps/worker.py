@@ -16,9 +16,9 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from optuna.trial import TrialState
 
-from lstm_ae.cli import stop_on_signals
+from lstm_ae.console import stop_on_signals
 from lstm_ae.errors import UserError
-from lstm_ae.reporting.run_directory import RunDirectory
+from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.sweeps.search import Search, job_overrides
 from lstm_ae.sweeps.study import HEARTBEAT, alive_lock, claim, machine
 from lstm_ae.sweeps.trial import PRUNED, STUDY, TRIAL

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from lstm_ae.errors import UserError
 
@@ -41,3 +42,16 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise UserError(f"{path}: not a checkpoint of this program (format {FORMAT} expected).")
     return state
+
+
+def load_weights(path: Path, state: dict[str, Any], model: nn.Module) -> None:
+    """Put the weights in `state`, loaded from `path`, into `model`.
+
+    Raises:
+        UserError: they do not fit.
+    """
+    try:
+        model.load_state_dict(state["model"])
+    except (KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"{path}: does not fit the model of the config beside it: {reason}") from error

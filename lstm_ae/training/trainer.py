@@ -4,9 +4,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import fields
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,14 @@ from tqdm import tqdm
 
 from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.errors import ConfigError, UserError
-from lstm_ae.models.autoencoder import Output
+from lstm_ae.models.inference import EVALUATION_BATCH, evaluating
 from lstm_ae.training import checkpoint
+from lstm_ae.training.checkpoint import load_weights
 from lstm_ae.training.objective import Objective
 from lstm_ae.training.schedules import Schedule
 
 log = logging.getLogger(__name__)
 
-EVALUATION_BATCH = 1000  # sequences; fixed, so that an evaluation repeats to the last bit
 REFRESH = 0.5  # seconds between two looks at the running loss, each of which waits for the device
 
 
@@ -47,18 +45,6 @@ class Means:
         return dict(zip(self.names, (self.sums / self.count).tolist(), strict=True))
 
 
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in eval mode and without gradients, then back as it was."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        model.train(training)
-
-
 def evaluate(model: nn.Module, objective: Objective, part: Sequences, prefix: str) -> dict[str, float]:
     """The metrics of `part` (on the model's device), each under `prefix`/name."""
     means = Means()
@@ -66,17 +52,6 @@ def evaluate(model: nn.Module, objective: Objective, part: Sequences, prefix: st
         for batch in part.chunks(EVALUATION_BATCH):
             means.add(objective(model(batch.inputs), batch), len(batch))
     return {f"{prefix}/{name}": value for name, value in means.read().items()}
-
-
-def predict(model: nn.Module, inputs: Tensor) -> Output:
-    """The model's output on all of `inputs` (n, length, features; on its device), gathered on the CPU."""
-    with evaluating(model):
-        parts = [model(chunk) for chunk in inputs.split(EVALUATION_BATCH)]
-    gathered = {}
-    for field in fields(Output):
-        values = [getattr(part, field.name) for part in parts]
-        gathered[field.name] = None if values[0] is None else torch.cat(values).cpu()
-    return Output(**gathered)
 
 
 class Trainer:
@@ -284,16 +259,3 @@ def restore(
     if state["cuda_generator"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda_generator"])
     return state["history"]
-
-
-def load_weights(path: Path, state: dict[str, Any], model: nn.Module) -> None:
-    """Put the weights in `state`, loaded from `path`, into `model`.
-
-    Raises:
-        UserError: they do not fit.
-    """
-    try:
-        model.load_state_dict(state["model"])
-    except (KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"{path}: does not fit the model of the config beside it: {reason}") from error

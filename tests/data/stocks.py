@@ -3,7 +3,7 @@
 import numpy as np
 
 from lstm_ae.data import sp500
-from lstm_ae.data.market import Market
+from lstm_ae.data.panel import Market
 
 DEFAULTS = {
     "window": 5,

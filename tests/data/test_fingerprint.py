@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from lstm_ae.data.sequence_data import DataSpec, Scaler, SequenceData, Sequences, fingerprint
+from lstm_ae.data.sequence_data import SequenceData, Sequences, fingerprint
+from lstm_ae.spec import DataSpec, Scaler
 
 
 def data() -> SequenceData:

@@ -5,8 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_ae.data.sequence_data import DataSpec, Scaler, Sequences, split_all, split_train_val
+from lstm_ae.data.sequence_data import Sequences
+from lstm_ae.data.splitting import split_all, split_train_val
 from lstm_ae.errors import ConfigError
+from lstm_ae.spec import DataSpec, Scaler
 
 
 def seeded(seed):

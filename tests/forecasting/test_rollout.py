@@ -6,7 +6,7 @@ import torch
 
 from lstm_ae.forecasting.baselines import unseen
 from lstm_ae.forecasting.rollout import make_forecaster, roll_out, used_until
-from lstm_ae.training.trainer import predict
+from lstm_ae.models.inference import predict
 from tests.data.stocks import make_market, stocks
 from tests.models.test_forecast_heads import decoder_head, linear_head, weights_drawn
 

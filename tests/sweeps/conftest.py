@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-import lstm_ae.cli as cli
+import lstm_ae.console as cli
 from lstm_ae.sweeps.search import Search, build_search
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lstm_ae.cli as cli
+import lstm_ae.console as cli
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.sweeps.search import hash_seed, parse_overrides
 

@@ -7,9 +7,10 @@ import torch
 
 from lstm_ae.errors import UserError
 from lstm_ae.training import checkpoint
+from lstm_ae.training.checkpoint import load_weights
 from lstm_ae.training.objective import Objective
 from lstm_ae.training.schedules import OneCycle, Plateau, Schedule
-from lstm_ae.training.trainer import load_weights, restore
+from lstm_ae.training.trainer import restore
 from tests.training.parts import adam, fit, make_data, make_model, make_trainer, measured, sgd, weights
 
 

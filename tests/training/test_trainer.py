@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from lstm_ae.errors import ConfigError, UserError
+from lstm_ae.models import inference
+from lstm_ae.models.inference import predict
 from lstm_ae.training import checkpoint, trainer
+from lstm_ae.training.checkpoint import load_weights
 from lstm_ae.training.objective import Objective
 from lstm_ae.training.schedules import OneCycle, Schedule
-from lstm_ae.training.trainer import best_row, evaluate, load_weights, predict
+from lstm_ae.training.trainer import best_row, evaluate
 from tests.training.parts import adam, fit, make_data, make_model, make_trainer, measured, sgd, weights
 
 
@@ -63,7 +66,7 @@ def test_training_metrics_are_means_over_elements_in_spite_of_the_short_last_bat
 def test_predicting_in_chunks_is_predicting(monkeypatch):
     model, inputs = make_model(head="decoder", num_layers=2, dropout=0.5), make_data().val.inputs
     whole = predict(model, inputs)
-    monkeypatch.setattr(trainer, "EVALUATION_BATCH", 7)
+    monkeypatch.setattr(inference, "EVALUATION_BATCH", 7)
     chunked = predict(model, inputs)
     for field in ("context", "reconstruction", "logits"):
         torch.testing.assert_close(getattr(chunked, field), getattr(whole, field))

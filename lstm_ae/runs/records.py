@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from lstm_ae.errors import UserError
-from lstm_ae.reporting.run_directory import RunDirectory
+from lstm_ae.runs.directory import RunDirectory
 
 SEED_KEYS = ("seed", "dataset.fold")  # what may vary within one setting
 # How a run was carried out, and names of whole settings: nothing that tells two settings apart.

@@ -8,9 +8,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lstm_ae.data.market import Market
-from lstm_ae.reporting.stock_figures import FORECAST, ORIGINAL, PERSISTENCE, date_axis, unit
-from lstm_ae.reporting.style import STYLE
+from lstm_ae.data.panel import Market
+from lstm_ae.figures.panel import FORECAST, ORIGINAL, PERSISTENCE, date_axis, unit
+from lstm_ae.figures.style import STYLE
 
 STYLES = {
     "forecast": FORECAST,

@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from lstm_ae.errors import UserError
-from lstm_ae.reporting.collecting import is_number
+from lstm_ae.runs.records import is_number
 
 Predicate = Callable[[Mapping[str, Any]], bool]
 

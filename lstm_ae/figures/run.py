@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.decomposition import PCA
 
-from lstm_ae.data.market import Market
-from lstm_ae.data.sequence_data import DataSpec, Scaler, Sequences
+from lstm_ae.data.panel import Market
+from lstm_ae.data.sequence_data import Sequences
+from lstm_ae.figures.panel import draw_stocks
+from lstm_ae.figures.style import STYLE
 from lstm_ae.models.autoencoder import Output
-from lstm_ae.reporting.stock_figures import draw_stocks
-from lstm_ae.reporting.style import STYLE
+from lstm_ae.spec import DataSpec, Scaler
 
 ORIGINAL = {"color": "#1b1b1b", "linestyle": "-", "label": "original"}
 REBUILT = {"color": "#d1495b", "linestyle": "--", "label": "reconstruction"}

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from lstm_ae.data.sequence_data import check_fold, split_all
+from lstm_ae.data.splitting import check_fold, split_all
 from lstm_ae.errors import ConfigError
 
 LEAKY_SPLIT = "random_windows"

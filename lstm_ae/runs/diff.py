@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lstm_ae.errors import UserError
-from lstm_ae.reporting.collecting import RunRecord, canonical, collect
-from lstm_ae.reporting.table import align, cell
+from lstm_ae.runs.records import RunRecord, canonical, collect
+from lstm_ae.runs.table import align, cell
 
 FIELDS = ("status", "note", "epochs", "best_epoch", "seconds", "parameters", "git_commit", "data")
 

@@ -7,8 +7,8 @@ from typing import Any
 import optuna
 
 from lstm_ae.errors import UserError
-from lstm_ae.reporting.collecting import RunRecord, is_number
-from lstm_ae.reporting.table import cell
+from lstm_ae.runs.records import RunRecord, is_number
+from lstm_ae.runs.table import cell
 
 MIN_RUNS = 4  # a random forest on fewer says nothing
 

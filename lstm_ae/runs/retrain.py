@@ -10,8 +10,8 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lstm_ae.cli import CONF
-from lstm_ae.reporting.collecting import SEED_KEYS, RunRecord, canonical, flatten
+from lstm_ae.console import CONF
+from lstm_ae.runs.records import SEED_KEYS, RunRecord, canonical, flatten
 
 
 def command(runs: Sequence[RunRecord]) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from lstm_ae.check import RULES, check
+from lstm_ae.config.rules import RULES, check
 from lstm_ae.errors import ConfigError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"

@@ -12,8 +12,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from lstm_ae.errors import UserError
-from lstm_ae.reporting.collecting import NO_SETTINGS, SEED_KEYS, SPREAD, RunRecord, canonical, differing, is_number
-from lstm_ae.reporting.filters import unknown
+from lstm_ae.runs.filters import unknown
+from lstm_ae.runs.records import NO_SETTINGS, SEED_KEYS, SPREAD, RunRecord, canonical, differing, is_number
 
 Row = dict[str, Any]  # column -> value; absent or None: blank
 LARGER_IS_BETTER = ("accuracy", "skill", "direction")  # in the name of a metric

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lstm_ae.data.sequence_data import Sequences
-from lstm_ae.training.baselines import baselines
+from lstm_ae.evaluation.baselines import baselines
 
 
 def draw(count, length=4, features=3, seed=0, labels=None):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_ae.errors import UserError
-from lstm_ae.reporting.filters import parse
+from lstm_ae.runs.filters import parse
 
 VALUES = {"model.hidden_size": 32, "val/accuracy": 0.9, "optimizer.lr": 1e-3, "status": "completed", "patience": None,
           "bidirectional": True, "dip": [20, 30], "model/head": "classifier"}  # fmt: skip

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lstm_ae.errors import UserError
-from lstm_ae.reporting.collecting import SEED_KEYS, RunRecord, canonical, is_number
-from lstm_ae.reporting.importances import importances, is_logarithmic
-from lstm_ae.reporting.style import STYLE
-from lstm_ae.reporting.table import cell, pareto_front
+from lstm_ae.figures.importances import importances, is_logarithmic
+from lstm_ae.figures.style import STYLE
+from lstm_ae.runs.records import SEED_KEYS, RunRecord, canonical, is_number
+from lstm_ae.runs.table import cell, pareto_front
 
 LABELLED = 10  # curves that a reader can tell apart
 STATUSES = {  # marker, colour, filled

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lstm_ae.errors import UserError
-from lstm_ae.reporting.collecting import RunRecord
-from lstm_ae.reporting.importances import importances
-from lstm_ae.reporting.table import Table, cell, grid, plain
+from lstm_ae.figures.importances import importances
+from lstm_ae.runs.records import RunRecord
+from lstm_ae.runs.table import Table, cell, grid, plain
 
 PAGE = Path(__file__).with_name("page")
 MAX_POINTS = 200  # of a curve; a screen shows no more

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_ae.errors import Stopped, UserError
-from lstm_ae.reporting.run_directory import RunDirectory, git_commit, versions, write_whole
+from lstm_ae.files import write_whole
+from lstm_ae.runs.directory import RunDirectory
+from lstm_ae.runs.provenance import git_commit, versions
 
 HISTORY = [
     {"epoch": 1, "seconds": 0.5, "lr": 0.01, "train/loss": 0.1, "val/loss": 0.30000000000000004},

@@ -6,7 +6,7 @@ import resource
 import pytest
 import torch
 
-from lstm_ae.training.processor import keep_freed_memory, subnormals_flushed
+from lstm_ae.training.process_settings import keep_freed_memory, subnormals_flushed
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator is told")

@@ -8,9 +8,10 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from lstm_ae.data.market import Market
-from lstm_ae.data.sequence_data import DataSpec, Scaler, Sequences
+from lstm_ae.data.panel import Market
+from lstm_ae.data.sequence_data import Sequences
 from lstm_ae.models.autoencoder import Output
+from lstm_ae.spec import DataSpec, Scaler
 
 ORIGINAL = {"color": "#1b1b1b", "linestyle": "-", "label": "original"}
 REBUILT = {"color": "#d1495b", "linestyle": "--", "label": "reconstruction"}

@@ -7,15 +7,16 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from lstm_ae.build import build_model, choose_device
-from lstm_ae.check import check
-from lstm_ae.data.scaling import min_max, range_columns
-from lstm_ae.data.sequence_data import DataSpec, Scaler
+from lstm_ae.config.build import build_model, choose_device
+from lstm_ae.config.rules import check
+from lstm_ae.data.panel_scaling import min_max, range_columns
 from lstm_ae.errors import UserError
 from lstm_ae.models.autoencoder import Autoencoder, Output
-from lstm_ae.reporting.run_directory import RunDirectory
+from lstm_ae.models.inference import predict
+from lstm_ae.runs.directory import RunDirectory
+from lstm_ae.spec import DataSpec, Scaler
 from lstm_ae.training import checkpoint
-from lstm_ae.training.trainer import load_weights, predict
+from lstm_ae.training.checkpoint import load_weights
 
 Array = np.ndarray | torch.Tensor
 

@@ -4,16 +4,14 @@ import csv
 import fcntl
 import io
 import json
-import os
-import platform
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from lstm_ae.errors import Pruned, UserError
+from lstm_ae.files import write_whole
+from lstm_ae.runs.provenance import git_commit, versions
 
 
 class RunDirectory:
@@ -93,47 +91,3 @@ class RunDirectory:
                 raise
             finally:
                 self.lock.unlink(missing_ok=True)
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock file `path`."""
-    try:
-        with path.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that whoever looks sees the old one or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def versions() -> dict[str, str]:
-    """The versions that a result may depend on."""
-    packages = ("lstm-ae", "torch", "numpy", "scikit-learn", "hydra-core", "optuna")
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
-
-
-def git_commit() -> str | None:
-    """The commit of the source, with `-dirty` where it was changed since; None outside a git checkout."""
-    source = Path(__file__).resolve().parents[2]
-    try:
-        described = subprocess.run(
-            ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return described.stdout.strip()

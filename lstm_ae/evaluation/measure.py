@@ -4,13 +4,14 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from lstm_ae.data.sequence_data import DataSpec, SequenceData
+from lstm_ae.data.sequence_data import SequenceData
+from lstm_ae.figures.run import draw
 from lstm_ae.forecasting.baselines import naive_forecasts
 from lstm_ae.forecasting.scores import score
 from lstm_ae.models.autoencoder import Autoencoder
-from lstm_ae.reporting.figures import draw
+from lstm_ae.models.inference import predict
+from lstm_ae.spec import DataSpec
 from lstm_ae.training.objective import Objective
-from lstm_ae.training.trainer import predict
 
 
 def report(

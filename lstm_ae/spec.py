@@ -1,0 +1,49 @@
+"""What every room may speak of: what a model has to know of the data, and the scaling of values."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a model has to know of the data, and what a figure needs to label it."""
+
+    name: str
+    length: int  # steps in a sequence
+    features: int  # values in a step
+    class_names: tuple[str, ...] = ()  # empty: no classes
+    image_shape: tuple[int, int] | None = None  # (height, width), where a sequence is an image read in order
+    feature_names: tuple[str, ...] = ()  # where they have names; the target comes first
+    forecast_steps: int = 0  # in a target; 0: nothing to forecast
+    horizon: int = 0  # the last so many of them lie after the input; the others inside it
+    forecast_features: int = 0  # the first so many features are forecast
+    leaky: tuple[str, ...] = ()  # settings under which the training part knows of the others
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are; 0 without labels."""
+        return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Scales original units to [0, 1]: `scaled = (x - low) / (high - low)`.
+
+    `low` and `high` are numbers, or tensors that go with the values to scale.
+    """
+
+    low: float | Tensor
+    high: float | Tensor
+
+    def transform(self, values: Tensor) -> Tensor:
+        """Original units to scaled values."""
+        return (values - self.low) / (self.high - self.low)
+
+    def inverse(self, scaled: Tensor) -> Tensor:
+        """Scaled values back to original units."""
+        return scaled * (self.high - self.low) + self.low
+
+    def first(self, count: int) -> "Scaler":
+        """The scaling of the first `count` features."""
+        return Scaler(*(bound[..., :count] if isinstance(bound, Tensor) else bound for bound in (self.low, self.high)))

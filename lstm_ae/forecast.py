@@ -71,9 +71,9 @@ def forecast(config: DictConfig) -> list[Path]:
         )
     data = build_data(run.config, torch.device("cpu"))
     found = plan(config, run, data)
-    market, length = data.market, run.spec.length
+    panel, length = data.panel, run.spec.length
     rows = torch.from_numpy(found.rows)
-    known = torch.from_numpy(market.values[found.rows, found.begin : found.start])
+    known = torch.from_numpy(panel.values[found.rows, found.begin : found.start])
     with tqdm(total=config.steps, unit="day", leave=False, disable=not sys.stderr.isatty()) as bar:
         forecasts = {
             "forecast": roll_out(
@@ -86,14 +86,14 @@ def forecast(config: DictConfig) -> list[Path]:
         }
     forecasts |= {"persistence": persistence(known, config.steps), "drift": drift(known, config.steps)}
     days = slice(found.start, found.start + config.steps)
-    truth = market.values[found.rows, days, 0]
+    truth = panel.values[found.rows, days, 0]
     sample = "in-sample" if found.in_sample else "out-of-sample"
     if run.spec.leaky:
         sample += f", leaky: {', '.join(run.spec.leaky)}"
 
     mine = found.rows.tolist().index(found.row)
     rolled = pd.DataFrame(
-        {"date": market.dates[days], "truth": truth[mine]}
+        {"date": panel.times[days], "truth": truth[mine]}
         | {name: values[mine].numpy() for name, values in forecasts.items()}
         | {"sample": sample}
     )
@@ -102,14 +102,14 @@ def forecast(config: DictConfig) -> list[Path]:
     spread = recent.max(1, keepdims=True) - recent.min(1, keepdims=True)
     spread[spread == 0] = 1
     errors = pd.DataFrame(
-        {"horizon": range(1, config.steps + 1), "date": market.dates[days]}
+        {"horizon": range(1, config.steps + 1), "date": panel.times[days]}
         | {name: (((values.numpy() - truth) / spread) ** 2).mean(0) for name, values in forecasts.items()}
         | {"companies": len(found.rows), "sample": sample}
     )
     folder = Path(config.output or run.directory.path / "forecasts")
     folder.mkdir(parents=True, exist_ok=True)
-    ending = f"{market.dates[found.start]}_{config.feed}" + ("_in-sample" if found.in_sample else "")
-    symbol = market.symbols[found.row]
+    ending = f"{panel.times[found.start]}_{config.feed}" + ("_in-sample" if found.in_sample else "")
+    symbol = panel.series[found.row]
     written = [folder / f"{symbol}_{ending}.csv", folder / f"error_by_horizon_{ending}.csv"]
     for path, table in zip(written, (rolled, errors), strict=True):
         write_whole(path, table.to_csv(index=False))
@@ -117,7 +117,7 @@ def forecast(config: DictConfig) -> list[Path]:
     written += draw_rollout(
         [path.with_suffix(".png") for path in written],
         heading,
-        market,
+        panel,
         found.row,
         (max(found.begin, found.start - 2 * max(length, config.steps)), found.start),
         rolled,
@@ -139,12 +139,12 @@ def plan(config: DictConfig, run: "Run", data: "SequenceData") -> Plan:
 
     from lstm_ae.forecasting.rollout import used_until
 
-    market, spec = data.market, run.spec
-    row = market.position("symbol", config.symbol)
+    panel, spec = data.panel, run.spec
+    row = panel.position("symbol", config.symbol)
     used = used_until(data, run.config.dataset.split)
     if config.start is not None:
-        start = market.day_of("start", config.start)
-    elif used[row] < len(market.dates):
+        start = panel.time_of("start", config.start)
+    elif used[row] < len(panel.times):
         start = max(int(used[row]), spec.length)
     else:
         raise ConfigError("start", None, "every day of this company was trained on; give a date, and in_sample=true")
@@ -154,20 +154,18 @@ def plan(config: DictConfig, run: "Run", data: "SequenceData") -> Plan:
             f"{spec.feature_names[0]}, so steps must be at most {spec.horizon}; or train with "
             "dataset.forecast_features=all"
         )  # fmt: skip
-    if start + config.steps > len(market.dates):
-        raise ConfigError("steps", config.steps, f"must be at most {len(market.dates) - start}: the data end on "
-                          f"{market.dates[-1]}")  # fmt: skip
+    if start + config.steps > len(panel.times):
+        raise ConfigError("steps", config.steps, f"must be at most {len(panel.times) - start}: the data end on "
+                          f"{panel.times[-1]}")  # fmt: skip
     if start < spec.length:
-        raise ConfigError("start", market.dates[start], f"must be {market.dates[spec.length]} or later: the model "
+        raise ConfigError("start", panel.times[start], f"must be {panel.times[spec.length]} or later: the model "
                           f"reads {spec.length} days before it")  # fmt: skip
     in_sample = bool(start < used[row])
     if in_sample and not config.in_sample:
-        later = (
-            f"start on {market.dates[used[row]]} or later" if used[row] < len(market.dates) else "take another symbol"
-        )
+        later = f"start on {panel.times[used[row]]} or later" if used[row] < len(panel.times) else "take another symbol"
         raise ConfigError(
-            "start", market.dates[start], f"the run was trained and validated on {market.symbols[row]} up to "
-            f"{market.dates[used[row] - 1]}; {later}, or add in_sample=true to see it fit what it knows"
+            "start", panel.times[start], f"the run was trained and validated on {panel.series[row]} up to "
+            f"{panel.times[used[row] - 1]}; {later}, or add in_sample=true to see it fit what it knows"
         )  # fmt: skip
     if config.feed == "growing" and run.model.head.fixed_length:
         raise ConfigError(
@@ -175,14 +173,14 @@ def plan(config: DictConfig, run: "Run", data: "SequenceData") -> Plan:
             "with dataset.forecast_target=last_day or model/head=forecast_linear"
         )  # fmt: skip
     begin = 0 if config.feed == "growing" else start - spec.length
-    whole = ~np.isnan(market.values[:, begin : start + config.steps]).any((1, 2))
+    whole = ~np.isnan(panel.values[:, begin : start + config.steps]).any((1, 2))
     if not whole[row]:
-        raise ConfigError("symbol", config.symbol, f"has missing days or values between {market.dates[begin]} and "
-                          f"{market.dates[start + config.steps - 1]}")  # fmt: skip
+        raise ConfigError("symbol", config.symbol, f"has missing days or values between {panel.times[begin]} and "
+                          f"{panel.times[start + config.steps - 1]}")  # fmt: skip
     # The other companies are judged on the same footing as this one.
     same = whole & ((start < used) == in_sample)
     if run.config.dataset.scaling not in ("window", "none"):
-        placed = np.zeros(len(market.symbols), bool)
+        placed = np.zeros(len(panel.series), bool)
         for part in (data.train, data.val, data.test):
             placed[part.series.numpy()] = True
         if not placed[row]:

@@ -1,8 +1,13 @@
 """What every room may speak of: what a model has to know of the data, and the scaling of values."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from torch import Tensor
+
+Part = TypeVar("Part", bound=Callable[..., Any])
+MARK = "_lstm_ae_part"
 
 
 @dataclass(frozen=True)
@@ -47,3 +52,18 @@ class Scaler:
     def first(self, count: int) -> "Scaler":
         """The scaling of the first `count` features."""
         return Scaler(*(bound[..., :count] if isinstance(bound, Tensor) else bound for bound in (self.low, self.high)))
+
+
+def part(thing: Part) -> Part:
+    """Mark a class or a function as a part that a config may name in `_target_`. Use it as a decorator.
+
+    Nothing without the mark is ever made from a config: a run directory is data, and helpers that live beside a part
+    are not for it to call. The mark is not inherited: a subclass needs its own.
+    """
+    setattr(thing, MARK, thing.__qualname__)
+    return thing
+
+
+def is_part(thing: object) -> bool:
+    """Whether `thing` itself bears the mark."""
+    return getattr(thing, MARK, None) == getattr(thing, "__qualname__", "")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstm_ae import forecast as forecast_command
-from lstm_ae.data.sp500 import read_market
+from lstm_ae.data.sp500 import read_prices
 from tests.commands import TINY_SYNTHETIC, call, run, train
 from tests.test_stocks import TINY
 
@@ -31,21 +31,21 @@ def test_files_in_dollars_with_dates_truth_and_baselines(trained, feed, tmp_path
     names = [f"{name}_2016-01-04_{feed}" for name in ("GOOGL", "error_by_horizon")]
     assert {path.name for path in (tmp_path / "here").iterdir()} == {f"{n}.{e}" for n in names for e in ("csv", "png")}
     rows, errors = (table(tmp_path / "here" / f"{name}.csv") for name in names)
-    market = read_market()
-    first = market.day_of("start", "2016-01-04")
-    highs = market.values[market.symbols.index("GOOGL"), :, 1]
-    assert [row["date"] for row in rows] == [str(day) for day in market.dates[first : first + 30]]
+    panel = read_prices()
+    first = panel.time_of("start", "2016-01-04")
+    highs = panel.values[panel.series.index("GOOGL"), :, 1]
+    assert [row["date"] for row in rows] == [str(day) for day in panel.times[first : first + 30]]
     assert [float(row["truth"]) for row in rows] == highs[first : first + 30].tolist()
     assert {float(row["persistence"]) for row in rows} == {highs[first - 1]}
-    begin = first - 50 if feed == "sliding" else market.day_of("start", "2014-01-02")
+    begin = first - 50 if feed == "sliding" else panel.time_of("start", "2014-01-02")
     slope = (highs[first - 1] - highs[begin]) / (first - 1 - begin)
     assert float(rows[9]["drift"]) == pytest.approx(highs[first - 1] + 10 * slope)
     assert all(0.5 < float(row["forecast"]) / float(row["truth"]) < 2 for row in rows)
     assert len({row["forecast"] for row in rows}) == 30
     assert {row["sample"] for row in rows + errors} == {"out-of-sample"}
     assert [int(row["horizon"]) for row in errors] == list(range(1, 31)) and errors[0]["companies"] == "3"
-    recent = market.values[:, first - 50 : first, 1][[market.symbols.index(name) for name in ("AAPL", "AMZN", "GOOGL")]]
-    tenth = market.values[:, first + 9, 1][[market.symbols.index(name) for name in ("AAPL", "AMZN", "GOOGL")]]
+    recent = panel.values[:, first - 50 : first, 1][[panel.series.index(name) for name in ("AAPL", "AMZN", "GOOGL")]]
+    tenth = panel.values[:, first + 9, 1][[panel.series.index(name) for name in ("AAPL", "AMZN", "GOOGL")]]
     naive = ((tenth - recent[:, -1]) / np.ptp(recent, axis=1)) ** 2
     assert float(errors[9]["persistence"]) == pytest.approx(naive.mean())
 

@@ -8,7 +8,7 @@ import pytest
 
 import lstm_ae
 from lstm_ae import train as train_command
-from lstm_ae.data.sp500 import read_market
+from lstm_ae.data.sp500 import read_prices
 from lstm_ae.errors import UserError
 from tests.commands import call, run, train
 
@@ -25,11 +25,11 @@ def test_the_summary_holds_the_forecast_beside_its_baselines(forecaster):
     summary = json.loads((forecaster / "summary.json").read_text())
     test, baselines = summary["test"], summary["baselines"]
     assert summary["monitor"] == "val/forecast_unseen" and "leaky" not in summary
-    for name in ("persistence", "drift", "moving_average", "ridge", "ridge_day_effects"):
+    for name in ("persistence", "drift", "moving_average", "ridge", "ridge_time_effects"):
         assert baselines[f"test/forecast_unseen/{name}"] > 0 and baselines[f"test/forecast_mae_dollars/{name}"] > 0
     skill = 1 - test["test/forecast_unseen"] / baselines["test/forecast_unseen/persistence"]
     assert test["test/forecast_skill"] == pytest.approx(skill, abs=1e-5)
-    assert test["test/forecast_days"] == 102 and 0 <= test["test/forecast_p_persistence"] <= 1
+    assert test["test/forecast_times"] == 102 and 0 <= test["test/forecast_p_persistence"] <= 1
     assert 0.3 < baselines["test/forecast_direction/majority"] < 0.7
 
 
@@ -60,7 +60,9 @@ def test_figures_of_other_settings(overrides, missing, tmp_path, real_stocks):
 
 
 def test_what_all_stocks_share_weighs_less_in_training_alone(tmp_path, real_stocks):
-    directory = train(*TINY, "model=forecaster", "objective.market_weight=0", "dataset.batch_size=64", cwd=tmp_path)
+    directory = train(
+        *TINY, "model=forecaster", "objective.time_effect_weight=0", "dataset.batch_size=64", cwd=tmp_path
+    )
     with (directory / "metrics.csv").open() as file:
         last = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)][-1]
     plain = {part: (last[f"{part}/reconstruction"] + last[f"{part}/forecast"]) / 2 for part in ("train", "val")}
@@ -77,8 +79,8 @@ def test_evaluate_reproduces_it(forecaster, tmp_path):
 
 
 def test_a_reopened_run_speaks_dollars(forecaster):
-    market = read_market()
-    prices = market.values[[market.symbols.index(name) for name in ("GOOGL", "MSFT")], 700:750, 1:2]
+    panel = read_prices()
+    prices = panel.values[[panel.series.index(name) for name in ("GOOGL", "MSFT")], 700:750, 1:2]
     loaded = lstm_ae.load_run(forecaster)
     forecast, rebuilt = loaded.forecast(prices), loaded.reconstruct(prices)
     assert forecast.shape == (2, 1, 1) and rebuilt.shape == prices.shape
@@ -110,12 +112,12 @@ def test_leaky_settings_say_so(tmp_path, real_stocks):
         (["dataset=sp500_series", "dataset.split=by_time"], "dataset.split=by_time"),
         (["dataset=sp500", "model=classifier"], "needs data with classes"),
         (
-            ["dataset=digits_rows", "model=classifier", "objective.market_weight=0.5"],
-            "objective.market_weight=0.5: must be 1",
+            ["dataset=digits_rows", "model=classifier", "objective.time_effect_weight=0.5"],
+            "objective.time_effect_weight=0.5: must be 1",
         ),
         (
-            ["dataset=sp500", "model=forecaster", "objective.market_weight=2"],
-            "objective.market_weight=2: must be a number",
+            ["dataset=sp500", "model=forecaster", "objective.time_effect_weight=2"],
+            "objective.time_effect_weight=2: must be a number",
         ),
         (["dataset=sp500", "model=forecaster", "monitor=val/accuracy"], "val/forecast_unseen"),
         (["dataset=sp500", "model=forecaster", "monitor=val/forecast", "mode=max"], "mode=min"),

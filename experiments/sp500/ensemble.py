@@ -14,7 +14,7 @@ from lstm_ae.forecasting.baselines import naive_forecasts
 from lstm_ae.forecasting.scores import score
 from lstm_ae.models.inference import predict
 
-RIVALS = ("ridge", "ridge_day_effects")
+RIVALS = ("ridge", "ridge_time_effects")
 
 
 def main(*directories: str) -> None:

@@ -143,7 +143,7 @@ RULES: dict[str, Rule] = {
     "skip": integer(0),
     # objective
     "reconstruction_weight": number(0, 1),
-    "market_weight": number(0, 1),
+    "time_effect_weight": number(0, 1),
     # optimizer
     "lr": number(0, above=True),
     "weight_decay": number(0),

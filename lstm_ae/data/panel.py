@@ -1,4 +1,4 @@
-"""A market: the daily values of several companies on one calendar."""
+"""A panel: the daily values of several companies on one calendar."""
 
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -10,33 +10,33 @@ from lstm_ae.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Market:
+class Panel:
     """What every company was worth on every trading day."""
 
-    dates: np.ndarray  # (days,), datetime64[D], rising
-    symbols: tuple[str, ...]
+    times: np.ndarray  # (times,), datetime64[D], rising
+    series: tuple[str, ...]
     features: tuple[str, ...]
     values: np.ndarray  # (symbols, days, features), float64, in dollars or shares; NaN where a value is missing
 
-    def between(self, start: str | None, end: str | None) -> "Market":
+    def between(self, start: str | None, end: str | None) -> "Panel":
         """The trading days from `start` to `end` (YYYY-MM-DD), both included.
 
         Raises:
             ConfigError: no trading day between them.
         """
-        kept = np.ones(len(self.dates), bool)
+        kept = np.ones(len(self.times), bool)
         if start is not None:
-            kept &= self.dates >= as_date("dataset.start", start)
+            kept &= self.times >= as_time("dataset.start", start)
         if end is not None:
-            kept &= self.dates <= as_date("dataset.end", end)
+            kept &= self.times <= as_time("dataset.end", end)
         if not kept.any():
             raise ConfigError(
-                "dataset.start", start, f"leaves no day up to dataset.end={end}; there are {self.dates[0]} to "
-                f"{self.dates[-1]}"
+                "dataset.start", start, f"leaves no day up to dataset.end={end}; there are {self.times[0]} to "
+                f"{self.times[-1]}"
             )  # fmt: skip
-        return replace(self, dates=self.dates[kept], values=self.values[:, kept])
+        return replace(self, times=self.times[kept], values=self.values[:, kept])
 
-    def with_features(self, features: list[str]) -> "Market":
+    def with_features(self, features: list[str]) -> "Panel":
         """The features named, in that order.
 
         Raises:
@@ -49,9 +49,9 @@ class Market:
             self, features=tuple(features), values=self.values[..., [self.features.index(name) for name in features]]
         )
 
-    def with_symbols(self, rows: np.ndarray) -> "Market":
+    def with_series(self, rows: np.ndarray) -> "Panel":
         """The companies at the positions `rows`."""
-        return replace(self, symbols=tuple(self.symbols[row] for row in rows), values=self.values[rows])
+        return replace(self, series=tuple(self.series[row] for row in rows), values=self.values[rows])
 
     def complete(self) -> np.ndarray:
         """(symbols,): whether a company has all of its values on all days."""
@@ -63,29 +63,29 @@ class Market:
         Raises:
             ConfigError: there is no such company.
         """
-        if symbol not in self.symbols:
-            near = get_close_matches(str(symbol).upper(), self.symbols, n=5, cutoff=0.5)
+        if symbol not in self.series:
+            near = get_close_matches(str(symbol).upper(), self.series, n=5, cutoff=0.5)
             hint = f"; did you mean {', '.join(near)}?" if near else ""
-            raise ConfigError(key, symbol, f"is none of the {len(self.symbols)} companies here{hint}")
-        return self.symbols.index(symbol)
+            raise ConfigError(key, symbol, f"is none of the {len(self.series)} companies here{hint}")
+        return self.series.index(symbol)
 
-    def day_of(self, key: str, date: str) -> int:
+    def time_of(self, key: str, date: str) -> int:
         """Position of the first trading day at or after `date` (YYYY-MM-DD); `key` is the setting that named it.
 
         Raises:
             ConfigError: not a date, or none of the market's days is so late, or all of them are later.
         """
-        day = as_date(key, date)
-        if not self.dates[0] <= day <= self.dates[-1]:
-            raise ConfigError(key, date, f"must lie from {self.dates[0]} to {self.dates[-1]}")
-        return int(np.searchsorted(self.dates, day))
+        day = as_time(key, date)
+        if not self.times[0] <= day <= self.times[-1]:
+            raise ConfigError(key, date, f"must lie from {self.times[0]} to {self.times[-1]}")
+        return int(np.searchsorted(self.times, day))
 
 
-def choose_symbols(market: Market, symbols: list[str] | int | None, complete: bool, seed: int) -> Market:
+def choose_series(panel: Panel, symbols: list[str] | int | None, complete: bool, seed: int) -> Panel:
     """The companies asked for: all, those in a list, or so many drawn by `seed`.
 
     Args:
-        market: to choose from.
+        panel: to choose from.
         symbols: None, names, or a number.
         complete: whether a company with a missing day or value is left out.
         seed: of the draw.
@@ -93,27 +93,27 @@ def choose_symbols(market: Market, symbols: list[str] | int | None, complete: bo
     Raises:
         ConfigError: an unknown name, a named company that is not complete where it must be, or more than there are.
     """
-    able = market.complete() if complete else ~np.isnan(market.values).all((1, 2))
+    able = panel.complete() if complete else ~np.isnan(panel.values).all((1, 2))
     if isinstance(symbols, list):
-        rows = np.array(sorted({market.position("dataset.symbols", name) for name in symbols}), int)
-        lacking = [market.symbols[row] for row in rows if not able[row]]
+        rows = np.array(sorted({panel.position("dataset.symbols", name) for name in symbols}), int)
+        lacking = [panel.series[row] for row in rows if not able[row]]
         if lacking:
             raise ConfigError(
                 "dataset.symbols",
                 ", ".join(lacking),
                 "has missing days or values, and only complete series will do here",
             )
-        return market.with_symbols(rows)
+        return panel.with_series(rows)
     rows = able.nonzero()[0]
     if symbols is not None:
         if symbols > len(rows):
             raise ConfigError("dataset.symbols", symbols, f"must be at most {len(rows)}, the companies that there are")
         order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed)).numpy()
         rows = np.sort(rows[order[:symbols]])
-    return market.with_symbols(rows)
+    return panel.with_series(rows)
 
 
-def as_date(key: str, text: str) -> np.datetime64:
+def as_time(key: str, text: str) -> np.datetime64:
     """`text` (YYYY-MM-DD) as a day.
 
     Raises:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lstm_ae.data.augment import Augment
-from lstm_ae.data.panel import Market
+from lstm_ae.data.panel import Panel
 from lstm_ae.spec import DataSpec, Scaler
 
 
@@ -25,8 +25,8 @@ class Sequences:
     horizon: int = 0  # the last so many steps of the targets lie after the input, the others inside it
     low: Tensor | None = None  # (n, 1, features), where each sequence has a scaling of its own
     high: Tensor | None = None  # likewise
-    series: Tensor | None = None  # (n,), int64: which of the market's companies it is from
-    day: Tensor | None = None  # (n,), int64: the day of the market where its input begins
+    series: Tensor | None = None  # (n,), int64: which of the panel's series it is from
+    time: Tensor | None = None  # (n,), int64: the panel's position in time where its input begins
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -53,14 +53,14 @@ class Sequences:
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
-    def shuffled(self, size: int, generator: torch.Generator, by_day: bool = False) -> Iterator["Sequences"]:
+    def shuffled(self, size: int, generator: torch.Generator, by_time: bool = False) -> Iterator["Sequences"]:
         """The stack in an order drawn from `generator` (a CPU generator), `size` sequences at a time.
 
-        `by_day` keeps the sequences of a day together: the days come in a drawn order, and so do those of one day.
+        `by_time` keeps the sequences of a day together: the days come in a drawn order, and so do those of one day.
         """
         order = torch.randperm(len(self), generator=generator)
-        if by_day:
-            days, group = self.day.cpu().unique(return_inverse=True)
+        if by_time:
+            days, group = self.time.cpu().unique(return_inverse=True)
             place = torch.randperm(len(days), generator=generator)[group]
             order = order[place[order].argsort(stable=True)]
         order = order.to(self.inputs.device)
@@ -79,15 +79,21 @@ class SequenceData:
     test: Sequences
     batch_size: int
     augment: Augment | None = None
-    market: Market | None = None  # where stock prices come from, on the CPU
+    panel: Panel | None = None  # where stock prices come from, on the CPU
+
+
+# A digest names what it covers. These fields were renamed, and the digests of published runs must not change.
+NAMES_IN_FINGERPRINT = {"time": "day"}
 
 
 def fingerprint(data: SequenceData) -> str:
     """Twelve hexadecimal digits of a SHA-256 over all parts: the same for data that is the same value for value."""
     digest = hashlib.sha256()
     for part in (data.train, data.val, data.test):
-        tensors = [(field.name, getattr(part, field.name)) for field in fields(part)]
-        for name, tensor in ((name, tensor) for name, tensor in tensors if isinstance(tensor, Tensor)):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.cpu().contiguous().numpy())
+        for field in fields(part):
+            tensor = getattr(part, field.name)
+            if isinstance(tensor, Tensor):
+                name = NAMES_IN_FINGERPRINT.get(field.name, field.name)
+                digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                digest.update(tensor.cpu().contiguous().numpy())
     return digest.hexdigest()[:12]

@@ -18,7 +18,7 @@ import torch
 from lstm_ae.data import panel_scaling as scalings
 from lstm_ae.data import panel_splits as splits
 from lstm_ae.data.files import PublicFile
-from lstm_ae.data.panel import Market, choose_symbols
+from lstm_ae.data.panel import Panel, choose_series
 from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.errors import ConfigError
 from lstm_ae.spec import DataSpec, Scaler
@@ -92,22 +92,22 @@ def sp500(
     if forecast_target == "shifted" and horizon > 1:
         raise ConfigError("dataset.horizon", horizon, "must be 1 with dataset.forecast_target=shifted; "
                           "use dataset.forecast_target=last_day for more days")  # fmt: skip
-    market = read_market().between(start, end).with_features(features)
-    market = choose_symbols(market, symbols, complete or window is None, seed)
-    days = len(market.dates)
+    panel = read_prices().between(start, end).with_features(features)
+    panel = choose_series(panel, symbols, complete or window is None, seed)
+    days = len(panel.times)
     ahead = 0 if forecast_target is None else horizon
     length = days - ahead if window is None else window
     span = length + ahead
     if span > days or length < 2:
         raise ConfigError("dataset.window", window, f"must lie from 2 to {days - ahead}: there are {days} days")
 
-    usable = whole_windows(market.values, span)
-    given = None if test_start is None else market.day_of("dataset.test_start", test_start)
+    usable = whole_windows(panel.values, span)
+    given = None if test_start is None else panel.time_of("dataset.test_start", test_start)
     train_end = test_begin = days if given is None else given
     if split == "by_time":
         train_end, val_end, test_begin = splits.boundaries(days, val_fraction, test_fraction, given, num_folds, fold)
-    columns = scalings.range_columns(market.features)
-    ranges = scalings.series_ranges(market.values, columns, scaling, train_end, test_begin)
+    columns = scalings.range_columns(panel.features)
+    ranges = scalings.series_ranges(panel.values, columns, scaling, train_end, test_begin)
     if ranges is not None:
         usable &= ~np.isnan(ranges[0]).any(1, keepdims=True)
     if split == "by_time":
@@ -126,13 +126,13 @@ def sp500(
 
     count = 0 if ahead == 0 else len(features) if forecast_features == "all" else 1
     first = {None: span, "shifted": 1, "last_day": length}[forecast_target]
-    stacks = {part: cut(market, mask, length, span, ranges, columns, first, count) for part, mask in parts.items()}
+    stacks = {part: cut(panel, mask, length, span, ranges, columns, first, count) for part, mask in parts.items()}
     return SequenceData(
         spec=DataSpec(
             "sp500" if window else "sp500_series",
             length=length,
             features=len(features),
-            feature_names=market.features,
+            feature_names=panel.features,
             forecast_steps=span - first,
             horizon=ahead,
             forecast_features=count,
@@ -141,7 +141,7 @@ def sp500(
         scaler=Scaler(0.0, 1.0) if scaling == "none" else None,
         **stacks,
         batch_size=batch_size,
-        market=market,
+        panel=panel,
     )
 
 
@@ -155,7 +155,7 @@ def whole_windows(values: np.ndarray, span: int) -> np.ndarray:
 
 
 def cut(
-    market: Market,
+    panel: Panel,
     mask: np.ndarray,
     length: int,
     span: int,
@@ -170,7 +170,7 @@ def cut(
     copies stay small.
 
     Args:
-        market: what to cut.
+        panel: what to cut.
         mask: from a split.
         length, span: days that are read, and days in all.
         ranges: of each company, or None: each window by the range of its input.
@@ -185,7 +185,7 @@ def cut(
     for row, (begin, end) in enumerate(pairwise(ends)):
         if begin == end:
             continue
-        view = np.lib.stride_tricks.sliding_window_view(market.values[row], span, axis=0)
+        view = np.lib.stride_tricks.sliding_window_view(panel.values[row], span, axis=0)
         own = view[day[begin:end]].transpose(0, 2, 1)  # (windows, span, features)
         if ranges is None:
             window_low, window_high = scalings.min_max(own[:, :length], columns)
@@ -201,11 +201,11 @@ def cut(
         low=torch.from_numpy(low.astype(np.float32)),
         high=torch.from_numpy(high.astype(np.float32)),
         series=torch.from_numpy(series),
-        day=torch.from_numpy(day),
+        time=torch.from_numpy(day),
     )
 
 
-def read_market() -> Market:
+def read_prices() -> Panel:
     """All of the table; parsed once, then read from a compact copy in `CACHE`, named by the table's checksum.
 
     Raises:
@@ -214,27 +214,27 @@ def read_market() -> Market:
     copy = CACHE / f"all_stocks_5yr.{CSV.sha256[:12]}.npz"
     try:
         with np.load(copy) as arrays:
-            return Market(arrays["dates"], tuple(arrays["symbols"].tolist()), FEATURES, arrays["values"])
+            return Panel(arrays["dates"], tuple(arrays["symbols"].tolist()), FEATURES, arrays["values"])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # not there, or damaged: made anew
-        market = parse(CSV.read())
+        panel = parse(CSV.read())
     temporary = copy.with_name(f".{copy.name}.{os.getpid()}")
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            np.savez(file, dates=market.dates, symbols=np.array(market.symbols), values=market.values)
+            np.savez(file, dates=panel.times, symbols=np.array(panel.series), values=panel.values)
         os.replace(temporary, copy)
     except OSError as error:
         log.warning("the parsed table could not be kept in %s (%s); it is parsed again each time", CACHE, error)
         with suppress(OSError):
             temporary.unlink()
-    return market
+    return panel
 
 
-def parse(content: bytes) -> Market:
-    """The table `date,open,high,low,close,volume,Name`, a row per company and day, as a market."""
+def parse(content: bytes) -> Panel:
+    """The table `date,open,high,low,close,volume,Name`, a row per company and day, as a panel."""
     table = pd.read_csv(io.BytesIO(content))
     days, dates = pd.factorize(table["date"], sort=True)
     rows, symbols = pd.factorize(table["Name"], sort=True)
     values = np.full((len(symbols), len(dates), len(FEATURES)), np.nan)
     values[rows, days] = table[list(FEATURES)].to_numpy(float)
-    return Market(np.array(dates, "datetime64[D]"), tuple(symbols), FEATURES, values)
+    return Panel(np.array(dates, "datetime64[D]"), tuple(symbols), FEATURES, values)

@@ -47,7 +47,7 @@ def report(
         metrics |= {f"test/{name}": value for name, value in scored.items() if f"test/{name}" not in metrics}
     scaler = test.scaler or data.scaler
     heading = title(config, data.spec)
-    figures = draw(folder, heading, data.spec, scaler, history, best_epoch, test, output, data.market, naive)
+    figures = draw(folder, heading, data.spec, scaler, history, best_epoch, test, output, data.panel, naive)
     return metrics, {f"test/{name}": value for name, value in rivals.items()}, figures
 
 

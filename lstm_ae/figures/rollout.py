@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lstm_ae.data.panel import Market
+from lstm_ae.data.panel import Panel
 from lstm_ae.figures.panel import FORECAST, ORIGINAL, PERSISTENCE, date_axis, unit
 from lstm_ae.figures.style import STYLE
 
@@ -22,7 +22,7 @@ STYLES = {
 def draw_rollout(
     files: list[Path],
     title: str,
-    market: Market,
+    panel: Panel,
     row: int,
     before: tuple[int, int],
     rolled: pd.DataFrame,
@@ -33,7 +33,7 @@ def draw_rollout(
     Args:
         files: of the company, and of the error by horizon.
         title: the run's settings.
-        market, row: the prices, and the company's place in them.
+        panel, row: the prices, and the company's place in them.
         before: first (included) and last (excluded) day to show before the forecast.
         rolled: a row per day: date, truth, forecast, persistence, drift, in original units.
         errors: a row per day: horizon, and the mean squared error of each forecast.
@@ -45,14 +45,14 @@ def draw_rollout(
         figure = Figure(figsize=(9, 4.6))
         axes = figure.subplots()
         known = slice(before[0], before[1] + 1)  # up to the first day of the truth, so that the line has no gap
-        axes.plot(market.dates[known], market.values[row, known, 0], color=ORIGINAL["color"])
+        axes.plot(panel.times[known], panel.values[row, known, 0], color=ORIGINAL["color"])
         axes.plot(rolled["date"], rolled["truth"], **{**ORIGINAL, "label": "truth"})
         for name, style in STYLES.items():
             axes.plot(rolled["date"], rolled[name], **style, marker="o" if len(rolled) < 3 else "")
         axes.axvline(rolled["date"].iloc[0], color="0.5", linewidth=1, linestyle=":", label="start of the forecast")
         axes.set(
-            ylabel=unit(market),
-            title=f"{market.symbols[row]}, {len(rolled)} days from {rolled['date'].iloc[0]:%Y-%m-%d}",
+            ylabel=unit(panel),
+            title=f"{panel.series[row]}, {len(rolled)} days from {rolled['date'].iloc[0]:%Y-%m-%d}",
         )
         date_axis(axes)
         axes.legend()

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.decomposition import PCA
 
-from lstm_ae.data.panel import Market
+from lstm_ae.data.panel import Panel
 from lstm_ae.data.sequence_data import Sequences
 from lstm_ae.figures.panel import draw_stocks
 from lstm_ae.figures.style import STYLE
@@ -35,7 +35,7 @@ def draw(
     best_epoch: int,
     test: Sequences,
     output: Output,
-    market: Market | None = None,
+    panel: Panel | None = None,
     naive: dict[str, torch.Tensor] | None = None,
 ) -> list[Path]:
     """Write every figure that this run has something for.
@@ -47,7 +47,7 @@ def draw(
         history: a row of metrics per epoch.
         best_epoch: the epoch whose weights made `output`.
         test, output: the test part and what the model made of it, both on the CPU.
-        market: where stock prices come from.
+        panel: where stock prices come from.
         naive: the baselines' forecasts of them.
 
     Returns:
@@ -64,11 +64,11 @@ def draw(
             written.append(folder / f"{name}.png")
             figure.savefig(written[-1])
 
-        if market is None:
+        if panel is None:
             save(samples(spec, original, test.labels), "samples")
             save(reconstructions(spec, original, rebuilt, errors.numpy(), title), "reconstructions")
         else:
-            draw_stocks(save, title, spec, market, scaler, test, output, naive or {})
+            draw_stocks(save, title, spec, panel, scaler, test, output, naive or {})
         save(curves(history, "loss", best_epoch, title), "loss")
         save(error_by_position(spec, test.inputs, output.reconstruction, title), "error_by_position")
         if spec.image_shape is not None:

@@ -13,7 +13,7 @@ from lstm_ae.data.sequence_data import SequenceData, Sequences
 MOVING_AVERAGE_DAYS = 5  # a trading week
 PENALTIES = [10.0**power for power in range(-6, 3)]  # beside a mean squared value of 1
 RIDGE_DAYS = (5, 10, 20)  # and the whole window
-DAY_WEIGHT = 0.0025  # of what a day's windows share, in the ridge regression with day effects
+TIME_EFFECT_WEIGHT = 0.0025  # of what a day's windows share, in the ridge regression with day effects
 CHUNK = 20_000  # windows in double precision at a time
 
 
@@ -42,16 +42,16 @@ class Ridge:
 
     Args:
         train, val: windows with targets.
-        market_weight: of the part of the training error that all windows of a day share: below 1, the regression is one
-            with random day effects, as `lstm_ae.training.objective.apart` has it for a network.
+        time_effect_weight: of the part of the training error that all windows of a time share: below 1, the
+            regression is one with random time effects (Balestra and Nerlove 1966), as a network's objective has them.
     """
 
-    def __init__(self, train: Sequences, val: Sequences, market_weight: float = 1.0) -> None:
+    def __init__(self, train: Sequences, val: Sequences, time_effect_weight: float = 1.0) -> None:
         self.mean, self.std = moments(train)
         gram, cross, _ = self._products(train)
-        if market_weight < 1:
+        if time_effect_weight < 1:
             shared_gram, shared_cross = self._shared_products(train)
-            gram, cross = gram - (1 - market_weight) * shared_gram, cross - (1 - market_weight) * shared_cross
+            gram, cross = gram - (1 - time_effect_weight) * shared_gram, cross - (1 - time_effect_weight) * shared_cross
         val_gram, val_cross, val_square = self._products(val)
         identity = torch.eye(len(gram), dtype=gram.dtype)
         identity[-1, -1] = 0  # the intercept is not penalised
@@ -78,7 +78,7 @@ class Ridge:
 
     def _shared_products(self, part: Sequences) -> tuple[Tensor, Tensor]:
         """As `_products`, of each window's day mean instead of its own values and changes."""
-        days, group = part.day.unique(return_inverse=True)
+        days, group = part.time.unique(return_inverse=True)
         sums = 0.0
         for batch, place in zip(part.chunks(CHUNK), group.split(CHUNK), strict=True):
             values, change = self._standardised(batch.inputs), unseen(batch).double() - batch.inputs[:, -1:, 0]
@@ -125,5 +125,5 @@ def naive_forecasts(data: SequenceData) -> dict[str, Tensor]:
         "drift": drift(test.inputs, test.horizon),
         "moving_average": moving_average(test.inputs, test.horizon),
         "ridge": Ridge(train, val)(test.inputs),
-        "ridge_day_effects": Ridge(train, val, DAY_WEIGHT)(test.inputs),
+        "ridge_time_effects": Ridge(train, val, TIME_EFFECT_WEIGHT)(test.inputs),
     }

@@ -22,7 +22,7 @@ def make_forecaster(model: Autoencoder, data: SequenceData, rows: Tensor, scalin
     """
     columns = range_columns(data.spec.feature_names)
     device = next(model.parameters()).device
-    fixed = None if scaling == "window" else company_scaler(data, rows)
+    fixed = None if scaling == "window" else series_scaler(data, rows)
 
     def forecast(inputs: Tensor) -> Tensor:
         scaler = fixed
@@ -38,9 +38,9 @@ def make_forecaster(model: Autoencoder, data: SequenceData, rows: Tensor, scalin
     return forecast
 
 
-def company_scaler(data: SequenceData, rows: Tensor) -> Scaler:
+def series_scaler(data: SequenceData, rows: Tensor) -> Scaler:
     """The range of each company, (n, 1, features), as its windows have it; NaN for a company without windows."""
-    bounds = torch.full((2, len(data.market.symbols), 1, data.spec.features), torch.nan, dtype=torch.double)
+    bounds = torch.full((2, len(data.panel.series), 1, data.spec.features), torch.nan, dtype=torch.double)
     for part in (data.train, data.val, data.test):
         bounds[0, part.series], bounds[1, part.series] = part.low.double(), part.high.double()
     return Scaler(bounds[0, rows], bounds[1, rows])
@@ -79,7 +79,7 @@ def used_until(data: SequenceData, split: str) -> np.ndarray:
     for all.
     """
     span = data.spec.length + data.spec.horizon
-    ends = np.zeros(len(data.market.symbols), int)
+    ends = np.zeros(len(data.panel.series), int)
     for part in (data.train, data.val):
-        np.maximum.at(ends, part.series.numpy(), part.day.numpy() + span)
+        np.maximum.at(ends, part.series.numpy(), part.time.numpy() + span)
     return ends if split == "by_series" else np.full_like(ends, ends.max())

@@ -101,7 +101,7 @@ def score(forecast: Tensor, naive: dict[str, Tensor], data: SequenceData) -> tup
         data: of which the test part was forecast.
 
     Returns:
-        for the model, what `errors` measures, and `forecast_skill` (1 - MSE / MSE of persistence), `forecast_days`
+        for the model, what `errors` measures, and `forecast_skill` (1 - MSE / MSE of persistence), `forecast_times`
         (the sample size of the tests), and `forecast_dm_NAME` and `forecast_p_NAME` (see `diebold_mariano`) against
         persistence and both ridge regressions; for the baselines the same errors and skills as `METRIC/NAME`, and
         `forecast_direction/majority`, of always naming the direction that is the more frequent in the training part.
@@ -116,11 +116,11 @@ def score(forecast: Tensor, naive: dict[str, Tensor], data: SequenceData) -> tup
             values["forecast_skill"] = 1 - values["forecast_unseen"] / base
     model = measured.pop("")
     squares = {name: (values - unseen(test)).square().mean(1) for name, values in {"": forecast, **naive}.items()}
-    for name in ("persistence", "ridge", "ridge_day_effects"):
-        outcome = diebold_mariano(squares[""], squares[name], test.day, test.horizon)
+    for name in ("persistence", "ridge", "ridge_time_effects"):
+        outcome = diebold_mariano(squares[""], squares[name], test.time, test.horizon)
         if outcome is not None:
             model |= {f"forecast_dm_{name}": outcome.statistic, f"forecast_p_{name}": outcome.p}
-    model["forecast_days"] = len(test.day.unique())
+    model["forecast_times"] = len(test.time.unique())
     found = {f"{metric}/{name}": value for name, values in measured.items() for metric, value in values.items()}
     up = (unseen(data.train) - data.train.inputs[:, -1:, 0]).sign().sum() >= 0
     actual = (unseen(test) - test.inputs[:, -1:, 0]).sign()

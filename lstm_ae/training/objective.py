@@ -16,30 +16,35 @@ class Objective:
 
     Args:
         reconstruction_weight: lambda.
-        market_weight: in training, the weight of the part of the forecast's error that all companies of a day share,
-            beside what is each company's own (see `apart`). Stocks move together, so that a few hundred days are the
-            sample of what they share, and a network learns those days by heart; of what is each one's own there are a
-            hundred times as many examples. 1: plain squared errors. Below 1, batches are made of whole days.
+        time_effect_weight: in training, the weight of the part of the forecast's error that all series share at one
+            time, beside what is each series' own (see `time_effect_loss`). Series that move together give few examples
+            of what they share, one for each time, and a network learns those by heart; of what is each one's own there
+            are as many examples as there are windows. 1: plain squared errors. Below 1, the windows of one time stay
+            together in a batch.
     """
 
-    def __init__(self, reconstruction_weight: float, market_weight: float = 1.0) -> None:
+    def __init__(self, reconstruction_weight: float, time_effect_weight: float = 1.0) -> None:
         self.reconstruction_weight = reconstruction_weight
-        self.market_weight = market_weight
+        self.time_effect_weight = time_effect_weight
 
     def __call__(self, output: Output, batch: Sequences, training: bool = False) -> dict[str, Tensor]:
         """The loss and all metrics of a batch, each a scalar tensor on the batch's device.
 
-        `market_weight` counts with `training` alone: what is validated and tested is the plain error.
+        `time_effect_weight` counts with `training` alone: what is validated and tested is the plain error.
 
         `loss` and `reconstruction` always; `cross_entropy` and `accuracy` from logits; from a forecast `forecast`, over
         all of its steps and features, and of the target alone `forecast_unseen`, over the days after the input, and
         `forecast_seen`, over those inside it, if there are any.
 
         Raises:
-            ConfigError: a `market_weight` for something that is no forecast of stocks.
+            ConfigError: a `time_effect_weight` for something that is no forecast of a panel's series.
         """
-        if self.market_weight < 1 and (output.forecast is None or batch.day is None):
-            raise ConfigError("objective.market_weight", self.market_weight, "must be 1 unless stocks are forecast")
+        if self.time_effect_weight < 1 and (output.forecast is None or batch.time is None):
+            raise ConfigError(
+                "objective.time_effect_weight",
+                self.time_effect_weight,
+                "must be 1 unless series of a panel are forecast",
+            )
         reconstruction = F.mse_loss(output.reconstruction, batch.inputs)
         metrics = {"reconstruction": reconstruction}
         loss = self.reconstruction_weight * reconstruction
@@ -54,24 +59,24 @@ class Objective:
             metrics["forecast_unseen"] = squares[:, -batch.horizon :, 0].mean()
             if squares.shape[1] > batch.horizon:
                 metrics["forecast_seen"] = squares[:, : -batch.horizon, 0].mean()
-            weighted = training and self.market_weight < 1
-            task = apart(error, batch.day, self.market_weight) if weighted else metrics["forecast"]
+            weighted = training and self.time_effect_weight < 1
+            task = time_effect_loss(error, batch.time, self.time_effect_weight) if weighted else metrics["forecast"]
             loss = loss + (1 - self.reconstruction_weight) * task
         return {"loss": loss, **metrics}
 
 
-def apart(error: Tensor, day: Tensor, weight: float) -> Tensor:
-    """Mean of (error - shared)^2 + `weight` * shared^2, where shared is the mean error of the sequences of one `day`.
+def time_effect_loss(error: Tensor, time: Tensor, weight: float) -> Tensor:
+    """Mean of (error - shared)^2 + `weight` * shared^2, where shared is the mean error of the sequences of one `time`.
 
     With weight (1 - theta)^2 these are the squares of the quasi-demeaned error, error - theta * shared, by which
-    generalized least squares fits a model with a random effect of each day (Balestra and Nerlove 1966).
+    generalized least squares fits a model with a random effect of each time (Balestra and Nerlove 1966).
 
     Args:
         error: (n, steps, features).
-        day: of each sequence, (n,).
+        time: of each sequence, (n,).
         weight: 1 is the mean squared error.
     """
-    days, group = day.unique(return_inverse=True)
-    shared = error.new_zeros(len(days), *error.shape[1:]).index_add(0, group, error)
+    times, group = time.unique(return_inverse=True)
+    shared = error.new_zeros(len(times), *error.shape[1:]).index_add(0, group, error)
     shared = (shared / group.bincount()[:, None, None])[group]
     return ((error - shared).square() + weight * shared.square()).mean()

@@ -142,7 +142,7 @@ class Trainer:
                 disable=not sys.stderr.isatty(),
             )
             looked = started
-            shuffled = data.train.shuffled(data.batch_size, generator, by_day=objective.market_weight < 1)
+            shuffled = data.train.shuffled(data.batch_size, generator, by_time=objective.time_effect_weight < 1)
             for step, batch in zip(range(batches), shuffled, strict=False):
                 if data.augment is not None:
                     batch = Sequences(data.augment(batch.inputs, generator), batch.labels)

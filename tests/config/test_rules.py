@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from lstm_ae.config.rules import RULES, check
 from lstm_ae.errors import ConfigError
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
+CONF = Path(__file__).resolve().parents[2] / "conf"
 # Every setting of a run is in one of these; the others choose among them, or speak to Hydra.
 SETTINGS = ("dataset", "model", "objective", "optimizer", "scheduler", "trainer", "pruner")
 

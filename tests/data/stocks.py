@@ -1,9 +1,9 @@
-"""A made-up market, small enough to follow by hand, and the stock data set on it."""
+"""A made-up panel, small enough to follow by hand, and the stock data set on it."""
 
 import numpy as np
 
 from lstm_ae.data import sp500
-from lstm_ae.data.panel import Market
+from lstm_ae.data.panel import Panel
 
 DEFAULTS = {
     "window": 5,
@@ -26,7 +26,7 @@ DEFAULTS = {
 }
 
 
-def make_market(symbols=6, days=60, seed=0) -> Market:
+def make_panel(symbols=6, days=60, seed=0) -> Panel:
     """Random walks; open, low and close near the high."""
     random = np.random.default_rng(seed)
     high = 100 * np.exp(random.normal(0, 0.01, (symbols, days)).cumsum(1))
@@ -34,10 +34,10 @@ def make_market(symbols=6, days=60, seed=0) -> Market:
     volume = random.integers(1_000, 1_000_000, (symbols, days)).astype(float)
     values = np.stack([high * spread[..., 0], high, high * spread[..., 1], high * spread[..., 2], volume], axis=2)
     dates = np.datetime64("2014-01-01") + np.arange(days)
-    return Market(dates, tuple(f"S{i}" for i in range(symbols)), sp500.FEATURES, values)
+    return Panel(dates, tuple(f"S{i}" for i in range(symbols)), sp500.FEATURES, values)
 
 
-def stocks(monkeypatch, market, **options):
+def stocks(monkeypatch, panel, **options):
     """`dataset=sp500` as it would be if the file held `market`."""
-    monkeypatch.setattr(sp500, "read_market", lambda: market)
+    monkeypatch.setattr(sp500, "read_prices", lambda: panel)
     return sp500.sp500(**DEFAULTS | options)

@@ -125,17 +125,19 @@ def test_shuffling_goes_on_with_the_generator():
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=60), st.integers(1, 20), st.integers(0, 2**32))
 def test_shuffled_by_day_the_days_stay_together(days, size, seed):
-    whole = Sequences(torch.zeros(len(days), 3, 2), torch.arange(len(days)), day=torch.tensor(days))
-    batches = list(whole.shuffled(size, seeded(seed), by_day=True))
+    whole = Sequences(torch.zeros(len(days), 3, 2), torch.arange(len(days)), time=torch.tensor(days))
+    batches = list(whole.shuffled(size, seeded(seed), by_time=True))
     assert positions(*(batch.labels for batch in batches)) == list(range(len(days)))
-    order = torch.cat([batch.day for batch in batches])
+    order = torch.cat([batch.time for batch in batches])
     assert len(order.unique_consecutive()) == len(set(days))
     assert {len(batch) for batch in batches[:-1]} <= {size}
 
 
 def test_by_day_both_the_days_and_what_is_in_them_are_shuffled():
-    whole = Sequences(torch.zeros(60, 3, 2), torch.arange(60), day=torch.arange(60) // 20)
-    orders = [torch.cat([batch.labels for batch in whole.shuffled(60, seeded(seed), by_day=True)]) for seed in range(9)]
+    whole = Sequences(torch.zeros(60, 3, 2), torch.arange(60), time=torch.arange(60) // 20)
+    orders = [
+        torch.cat([batch.labels for batch in whole.shuffled(60, seeded(seed), by_time=True)]) for seed in range(9)
+    ]
     assert len({tuple(order.tolist()) for order in orders}) == 9
     assert len({tuple((order // 20).unique_consecutive().tolist()) for order in orders}) > 1
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstm_ae.data import sp500 as module
-from lstm_ae.data.sp500 import CSV, FEATURES, parse, read_market
+from lstm_ae.data.sp500 import CSV, FEATURES, parse, read_prices
 from lstm_ae.errors import ConfigError, UserError
-from tests.data.stocks import DEFAULTS, make_market
+from tests.data.stocks import DEFAULTS, make_panel
 from tests.data.stocks import stocks as patched
 
 PARTS = ("train", "val", "test")
@@ -19,7 +19,7 @@ PARTS = ("train", "val", "test")
 
 @pytest.fixture
 def stocks(monkeypatch):
-    return lambda market=None, **options: patched(monkeypatch, market or make_market(), **options)
+    return lambda panel=None, **options: patched(monkeypatch, panel or make_panel(), **options)
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def dollars(part, values):
 
 
 def expected(data, part, first, count):
-    """The prices (n, count, features) that begin `first` days into each window, straight from the market."""
-    days = part.day[:, None] + torch.arange(first, first + count)
-    return torch.from_numpy(data.market.values)[part.series[:, None], days]
+    """The prices (n, count, features) that begin `first` days into each window, straight from the panel."""
+    days = part.time[:, None] + torch.arange(first, first + count)
+    return torch.from_numpy(data.panel.values)[part.series[:, None], days]
 
 
 @pytest.mark.parametrize("split", ["by_time", "by_series", "random_windows"])
@@ -80,23 +80,23 @@ def test_window_scaling_is_the_target_s_range_for_prices_and_its_own_for_volume(
 
 
 def test_series_scaling_is_that_of_the_training_part(stocks):
-    market = make_market()
-    data = stocks(market, scaling="series")
+    panel = make_panel()
+    data = stocks(panel, scaling="series")
     train_end = 36  # 60 days, 12 to validate, 12 to test
-    ranges = market.values[:, :train_end, 1]
+    ranges = panel.values[:, :train_end, 1]
     rows = data.test.series
     assert np.allclose(data.test.low[:, 0, 0], ranges.min(1)[rows], rtol=1e-6)
     assert np.allclose(data.test.high[:, 0, 0], ranges.max(1)[rows], rtol=1e-6)
 
 
 def test_a_late_company_is_scaled_by_its_days_before_the_test_or_left_out(stocks):
-    market = make_market()
-    market.values[0, :40] = np.nan  # begins after the training days
-    market.values[1, :50] = np.nan  # begins after the first test day
-    data = stocks(market, scaling="series")
+    panel = make_panel()
+    panel.values[0, :40] = np.nan  # begins after the training days
+    panel.values[1, :50] = np.nan  # begins after the first test day
+    data = stocks(panel, scaling="series")
     assert 1 not in data.test.series
     late = data.test.series == 0
-    assert late.any() and np.allclose(data.test.low[late, 0, 0], market.values[0, 40:48, 1].min(), rtol=1e-6)
+    assert late.any() and np.allclose(data.test.low[late, 0, 0], panel.values[0, 40:48, 1].min(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("split", ["by_time", "by_series"])
@@ -105,7 +105,7 @@ def test_no_day_of_a_company_is_in_two_parts(stocks, split):
     held = []
     for part in PARTS:
         stack = getattr(data, part)
-        days = stack.day[:, None] + torch.arange(6)
+        days = stack.time[:, None] + torch.arange(6)
         held.append(
             set(zip(stack.series[:, None].expand(-1, 6).flatten().tolist(), days.flatten().tolist(), strict=True))
         )
@@ -116,10 +116,10 @@ def test_expanding_folds_train_on_the_past_of_what_they_validate_on(stocks):
     seen = []
     for fold in range(3):
         data = stocks(num_folds=3, fold=fold)
-        assert data.train.day.min() == 0
-        assert data.train.day.max() + 6 <= data.val.day.min()
-        seen.append((data.train.day.max().item(), data.val.day.min().item()))
-        assert data.test.day.min() == 48
+        assert data.train.time.min() == 0
+        assert data.train.time.max() + 6 <= data.val.time.min()
+        seen.append((data.train.time.max().item(), data.val.time.min().item()))
+        assert data.test.time.min() == 48
     assert seen == sorted(set(seen))
     with pytest.raises(ConfigError, match=r"^dataset\.fold=3"):
         stocks(num_folds=3, fold=3)
@@ -149,14 +149,14 @@ def test_no_value_after_a_boundary_reaches_an_earlier_part(data):
         options["test_start"] = "2014-02-10"
     elif data.draw(st.booleans(), "folds"):
         options |= {"num_folds": 2, "fold": data.draw(st.integers(0, 1), "fold")}
-    market = make_market(seed=data.draw(st.integers(0, 3), "seed"))
+    panel = make_panel(seed=data.draw(st.integers(0, 3), "seed"))
     late = 45 if split == "by_time" else 35
-    market.values[2, :late] = np.nan  # a company that begins after most or all training days
-    changed = replace(market, values=market.values.copy())
+    panel.values[2, :late] = np.nan  # a company that begins after most or all training days
+    changed = replace(panel, values=panel.values.copy())
     with pytest.MonkeyPatch.context() as monkeypatch:
-        before = patched(monkeypatch, market, **options)
+        before = patched(monkeypatch, panel, **options)
         part = data.draw(st.sampled_from(["val", "test"] if split == "by_time" else ["test"]), "part")
-        boundary = int(getattr(before, part).day.min())
+        boundary = int(getattr(before, part).time.min())
         if part == "test":
             boundary = {"by_time": 48, "by_series": 40}[split]
         noise = data.draw(st.floats(0.01, 100), "noise")
@@ -175,29 +175,29 @@ def test_no_value_after_a_boundary_reaches_an_earlier_part(data):
 
 def test_the_leaky_scaling_does_leak(stocks):
     """The property above would not hold under `series_full`: it can tell."""
-    market = make_market()
-    before = stocks(market, scaling="series_full")
-    market.values[:, 50:] *= 3
-    assert not torch.equal(before.train.inputs, stocks(market, scaling="series_full").train.inputs)
+    panel = make_panel()
+    before = stocks(panel, scaling="series_full")
+    panel.values[:, 50:] *= 3
+    assert not torch.equal(before.train.inputs, stocks(panel, scaling="series_full").train.inputs)
 
 
 def test_windows_with_a_hole_are_left_out_and_no_others(stocks):
     whole = stocks()
-    market = make_market()
-    market.values[3, 10, 1] = np.nan
-    holed = stocks(market)
+    panel = make_panel()
+    panel.values[3, 10, 1] = np.nan
+    holed = stocks(panel)
     lost = set(range(10 - 5, 11))
-    kept = {(s, d) for s, d in zip(whole.train.series.tolist(), whole.train.day.tolist(), strict=True)}
-    assert {(s, d) for s, d in zip(holed.train.series.tolist(), holed.train.day.tolist(), strict=True)} == {
+    kept = {(s, d) for s, d in zip(whole.train.series.tolist(), whole.train.time.tolist(), strict=True)}
+    assert {(s, d) for s, d in zip(holed.train.series.tolist(), holed.train.time.tolist(), strict=True)} == {
         (s, d) for s, d in kept if s != 3 or d not in lost
     }
-    assert stocks(market, complete=True).market.symbols == ("S0", "S1", "S2", "S4", "S5")
+    assert stocks(panel, complete=True).panel.series == ("S0", "S1", "S2", "S4", "S5")
 
 
 def test_constant_windows_scale_and_come_back(stocks):
-    market = make_market()
-    market.values[0] = 20.0
-    data = stocks(market, features=["high", "close", "volume"])
+    panel = make_panel()
+    panel.values[0] = 20.0
+    data = stocks(panel, features=["high", "close", "volume"])
     constant = data.test.series == 0
     assert constant.any() and data.test.inputs.isfinite().all()
     assert (data.test.inputs[constant] == 0).all() and (data.test.targets[constant] == 0).all()
@@ -205,25 +205,25 @@ def test_constant_windows_scale_and_come_back(stocks):
 
 
 def test_whole_series(stocks):
-    market = make_market()
-    market.values[3, 10, 1] = np.nan
+    panel = make_panel()
+    panel.values[3, 10, 1] = np.nan
     plain = {"window": None, "split": "by_series", "forecast_target": None}
-    data = stocks(market, **plain)
+    data = stocks(panel, **plain)
     assert data.spec.length == 60 and len(data.train) + len(data.val) + len(data.test) == 5
-    shifted = stocks(market, **plain | {"forecast_target": "shifted"})
+    shifted = stocks(panel, **plain | {"forecast_target": "shifted"})
     assert shifted.train.inputs.shape[1] == shifted.train.targets.shape[1] == 59
     with pytest.raises(ConfigError, match=r"S3.*missing days"):
-        stocks(market, **plain, symbols=["S1", "S3"])
+        stocks(panel, **plain, symbols=["S1", "S3"])
 
 
 def test_symbols_and_strides_and_num_train(stocks):
-    assert stocks(symbols=["S4", "S1"]).market.symbols == ("S1", "S4")
-    drawn = stocks(symbols=3).market.symbols
-    assert len(drawn) == 3 and stocks(symbols=3).market.symbols == drawn
-    assert {stocks(symbols=3, seed=seed).market.symbols for seed in range(5)} != {drawn}
-    assert stocks(stride=4).train.day.unique().tolist() == list(range(0, 31, 4))
+    assert stocks(symbols=["S4", "S1"]).panel.series == ("S1", "S4")
+    drawn = stocks(symbols=3).panel.series
+    assert len(drawn) == 3 and stocks(symbols=3).panel.series == drawn
+    assert {stocks(symbols=3, seed=seed).panel.series for seed in range(5)} != {drawn}
+    assert stocks(stride=4).train.time.unique().tolist() == list(range(0, 31, 4))
     shuffled = stocks(stride=4, split="random_windows")
-    assert (torch.cat([getattr(shuffled, part).day for part in PARTS]) % 4 == 0).all()
+    assert (torch.cat([getattr(shuffled, part).time for part in PARTS]) % 4 == 0).all()
     whole, part = stocks(), stocks(num_train=20)
     assert len(part.train) == 20 and torch.equal(part.test.inputs, whole.test.inputs)
 
@@ -256,11 +256,11 @@ def test_what_does_not_fit_is_named(stocks, options, words):
 
 def test_the_published_table(real_market):
     years = real_market.between("2014-01-02", "2017-12-29")
-    assert real_market.values.shape == (505, 1259, 5) and len(years.dates) == 1007
+    assert real_market.values.shape == (505, 1259, 5) and len(years.times) == 1007
     assert years.complete().sum() == 477
     assert (~np.isnan(years.values[..., 3])).sum() == 497_472
     google = real_market.position("symbol", "GOOGL")
-    first = real_market.values[google, real_market.day_of("start", "2016-01-04")]
+    first = real_market.values[google, real_market.time_of("start", "2016-01-04")]
     assert first.tolist() == [762.2, 762.2, 747.54, 759.44, 3369068.0]
     with pytest.raises(ConfigError, match="GOOGL"):
         real_market.position("symbol", "GOOGLE")
@@ -270,7 +270,7 @@ def test_the_yardstick_s_windows(real_market, stocks):
     """Tomorrow = today on the windows inside the last 15% of days: 48,654 windows, 0.01444."""
     data = stocks(real_market, window=50, start="2014-01-02", end="2017-12-29", complete=True, val_fraction=0.15,
                   test_fraction=0.15)  # fmt: skip
-    assert len(data.test) == 48_654 and len(data.test.day.unique()) == 102
+    assert len(data.test) == 48_654 and len(data.test.time.unique()) == 102
     assert (data.test.inputs[:, -1] - data.test.targets[:, -1]).square().mean().item() == pytest.approx(
         0.01444, abs=5e-6
     )
@@ -278,22 +278,22 @@ def test_the_yardstick_s_windows(real_market, stocks):
 
 def test_the_parsed_table_is_kept_and_a_damaged_copy_is_replaced(tmp_path, monkeypatch, real_market):
     monkeypatch.setattr(module, "CACHE", tmp_path / "cache")
-    assert np.array_equal(read_market().values, real_market.values, equal_nan=True)
+    assert np.array_equal(read_prices().values, real_market.values, equal_nan=True)
     (copy,) = (tmp_path / "cache").iterdir()
     monkeypatch.setattr(module, "parse", None)  # not asked again
-    again = read_market()
-    assert again.symbols == real_market.symbols and (again.dates == real_market.dates).all()
+    again = read_prices()
+    assert again.series == real_market.series and (again.times == real_market.times).all()
     monkeypatch.undo()
     monkeypatch.setattr(module, "CACHE", tmp_path / "cache")
     copy.write_bytes(copy.read_bytes()[:1000])
-    assert np.array_equal(read_market().values, real_market.values, equal_nan=True)
+    assert np.array_equal(read_prices().values, real_market.values, equal_nan=True)
     assert copy.stat().st_size > 1_000_000 and len(list(copy.parent.iterdir())) == 1
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, real_market):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr(module, "CACHE", tmp_path / "file" / "cache")
-    assert read_market().symbols == real_market.symbols
+    assert read_prices().series == real_market.series
 
 
 def test_a_missing_table_is_named(tmp_path, monkeypatch):
@@ -301,7 +301,7 @@ def test_a_missing_table_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CACHE", tmp_path)
     monkeypatch.setattr(module, "CSV", replace(CSV, addresses=()))
     with pytest.raises(UserError, match=r"all_stocks_5yr\.csv"):
-        read_market()
+        read_prices()
 
 
 def test_defaults_match_the_yaml():

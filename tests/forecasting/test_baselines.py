@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge as Reference
 from lstm_ae.data.sequence_data import Sequences
 from lstm_ae.forecasting import baselines
 from lstm_ae.forecasting.baselines import Ridge, drift, moving_average, naive_forecasts, persistence, unseen
-from tests.data.stocks import make_market, stocks
+from tests.data.stocks import make_panel, stocks
 
 INPUTS = torch.tensor([[1.0, 2, 3, 4, 5, 9], [6, 6, 6, 6, 6, 6]])[..., None].expand(-1, -1, 2)
 
@@ -66,13 +66,13 @@ def test_ridge_reads_no_more_days_than_help():
 def test_ridge_with_day_effects_is_a_regression_of_quasi_demeaned_values(monkeypatch):
     weight = 0.09
     train, val, test = (
-        replace(linear_part(count, seed, noise=3.0), day=torch.arange(count) % 7)
+        replace(linear_part(count, seed, noise=3.0), time=torch.arange(count) % 7)
         for seed, count in enumerate((90, 40, 9))
     )
     ridge = Ridge(train, val, weight)
     values = (train.inputs.flatten(1).double() - ridge.mean) / ridge.std
     both = torch.cat([values, values.new_ones(90, 1), unseen(train) - train.inputs[:, -1:, 0]], dim=1)
-    shared = torch.stack([both[train.day == day].mean(0) for day in train.day])
+    shared = torch.stack([both[train.time == day].mean(0) for day in train.time])
     left, right = (both - (1 - weight**0.5) * shared).split([9, 2], dim=1)
     penalty = 90 * ridge.penalty * torch.eye(9).double()
     penalty[-1, -1] = 0
@@ -88,16 +88,16 @@ def test_ridge_with_day_effects_is_a_regression_of_quasi_demeaned_values(monkeyp
     "options", [{}, {"forecast_target": "shifted"}, {"horizon": 3}, {"features": ["high", "volume"]}]
 )
 def test_every_baseline_forecasts_the_unseen_days(monkeypatch, options):
-    data = stocks(monkeypatch, make_market(), **options)
+    data = stocks(monkeypatch, make_panel(), **options)
     for forecast in naive_forecasts(data).values():
         assert forecast.shape == (len(data.test), data.spec.horizon) == unseen(data.test).shape
         assert forecast.isfinite().all()
 
 
 def test_the_test_part_changes_no_fit(monkeypatch):
-    market = make_market()
-    before = stocks(monkeypatch, market)
+    panel = make_panel()
+    before = stocks(monkeypatch, panel)
     ridge = Ridge(before.train, before.val)
-    market.values[:, 48:] *= 3
-    after = stocks(monkeypatch, market)
+    panel.values[:, 48:] *= 3
+    after = stocks(monkeypatch, panel)
     torch.testing.assert_close(ridge.weights, Ridge(after.train, after.val).weights, rtol=1e-9, atol=1e-12)

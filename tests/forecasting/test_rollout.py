@@ -7,7 +7,7 @@ import torch
 from lstm_ae.forecasting.baselines import unseen
 from lstm_ae.forecasting.rollout import make_forecaster, roll_out, used_until
 from lstm_ae.models.inference import predict
-from tests.data.stocks import make_market, stocks
+from tests.data.stocks import make_panel, stocks
 from tests.models.test_forecast_heads import decoder_head, linear_head, weights_drawn
 
 KNOWN = torch.arange(1.0, 7).double().view(1, 6, 1)
@@ -57,7 +57,7 @@ def test_one_step_is_the_forecast_of_the_window(monkeypatch, head, scaling, opti
     from lstm_ae.models.autoencoder import Autoencoder
     from tests.models.parts import OPEN_GATE, make_decoder, make_encoder
 
-    data = stocks(monkeypatch, make_market(), scaling=scaling, **options)
+    data = stocks(monkeypatch, make_panel(), scaling=scaling, **options)
     spec = data.spec
     model = Autoencoder(
         spec.length, spec.features, 0, make_encoder, partial(make_decoder, "repeat_context"),
@@ -66,8 +66,8 @@ def test_one_step_is_the_forecast_of_the_window(monkeypatch, head, scaling, opti
     )  # fmt: skip
     weights_drawn(model)
     test = data.test
-    days = test.day[:, None] + torch.arange(spec.length)
-    known = torch.from_numpy(data.market.values)[test.series[:, None], days]
+    days = test.time[:, None] + torch.arange(spec.length)
+    known = torch.from_numpy(data.panel.values)[test.series[:, None], days]
     rolled = roll_out(make_forecaster(model, data, test.series, scaling), known, spec.horizon, spec.length)
     forecast = predict(model, test.inputs).forecast[:, -spec.horizon :, :1]
     expected = (test.scaler.first(1)).inverse(forecast)[..., 0]
@@ -76,8 +76,8 @@ def test_one_step_is_the_forecast_of_the_window(monkeypatch, head, scaling, opti
 
 
 def test_days_that_were_used(monkeypatch):
-    assert (used_until(stocks(monkeypatch, make_market()), "by_time") == 48).all()
-    data = stocks(monkeypatch, make_market(), split="by_series")
+    assert (used_until(stocks(monkeypatch, make_panel()), "by_time") == 48).all()
+    data = stocks(monkeypatch, make_panel(), split="by_series")
     ends = used_until(data, "by_series")
     assert set(np.flatnonzero(ends == 0)) == set(data.test.series.tolist()) and set(ends) == {0, 60}
-    assert (used_until(stocks(monkeypatch, make_market(), split="random_windows"), "random_windows") == 60).all()
+    assert (used_until(stocks(monkeypatch, make_panel(), split="random_windows"), "random_windows") == 60).all()

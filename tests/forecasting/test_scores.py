@@ -9,14 +9,14 @@ from scipy import stats
 
 from lstm_ae.forecasting.baselines import naive_forecasts, unseen
 from lstm_ae.forecasting.scores import diebold_mariano, direction, score
-from tests.data.stocks import make_market, stocks
+from tests.data.stocks import make_panel, stocks
 
 
 def test_scores_by_hand(monkeypatch):
     """One company that rises by a dollar a day: persistence is a dollar off, the truth is not."""
-    market = make_market(symbols=1)
-    market.values[:] = np.arange(100, 160)[None, :, None]
-    data = stocks(monkeypatch, market)
+    panel = make_panel(symbols=1)
+    panel.values[:] = np.arange(100, 160)[None, :, None]
+    data = stocks(monkeypatch, panel)
     naive = naive_forecasts(data)
     model, found = score(unseen(data.test), naive, data)
     assert found["forecast_unseen/persistence"] == pytest.approx((1 / 4) ** 2, rel=1e-4)  # five days span four dollars
@@ -30,14 +30,14 @@ def test_scores_by_hand(monkeypatch):
     assert found["forecast_direction/moving_average"] == 0
     assert "forecast_direction/persistence" not in found and "forecast_skill/persistence" not in found
     assert model["forecast_skill"] == 1 and model["forecast_direction"] == 1
-    assert model["forecast_days"] == len(data.test)
+    assert model["forecast_times"] == len(data.test)
 
 
 def test_the_majority_is_the_training_part_s(monkeypatch):
-    market = make_market(symbols=1)
+    panel = make_panel(symbols=1)
     up, down = np.arange(48), np.arange(12)
-    market.values[:] = (100 + np.concatenate([up, 47 - 2 * down]))[None, :, None]
-    data = stocks(monkeypatch, market)
+    panel.values[:] = (100 + np.concatenate([up, 47 - 2 * down]))[None, :, None]
+    data = stocks(monkeypatch, panel)
     _, found = score(unseen(data.test), naive_forecasts(data), data)
     assert found["forecast_direction/majority"] == 0
 
@@ -97,9 +97,9 @@ def test_no_test_without_days_or_differences():
     ],
 )
 def test_any_setting_is_scored_with_finite_numbers(monkeypatch, options):
-    market = make_market()
-    market.values[0] = 20.0  # constant windows
-    data = stocks(monkeypatch, market, **options)
+    panel = make_panel()
+    panel.values[0] = 20.0  # constant windows
+    data = stocks(monkeypatch, panel, **options)
     naive = naive_forecasts(data)
     model, found = score(naive["ridge"], naive, data)
     assert all(math.isfinite(value) for value in (model | found).values())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lstm_ae.data.sequence_data import Sequences
 from lstm_ae.errors import ConfigError
 from lstm_ae.models.autoencoder import Output
-from lstm_ae.training.objective import Objective, apart
+from lstm_ae.training.objective import Objective, time_effect_loss
 
 BATCH = Sequences(torch.zeros(2, 3, 2), torch.tensor([0, 1]))
 CONTEXT = torch.zeros(2, 1)
@@ -79,7 +79,7 @@ def test_targets_without_a_forecaster_are_left_alone():
 
 def stocks(forecast, day):
     inputs = torch.zeros(len(day), 3, 1)
-    part = Sequences(inputs, targets=torch.zeros_like(forecast), horizon=1, day=torch.tensor(day))
+    part = Sequences(inputs, targets=torch.zeros_like(forecast), horizon=1, time=torch.tensor(day))
     return Output(torch.zeros(len(day), 1), inputs, forecast=forecast), part
 
 
@@ -99,9 +99,11 @@ def test_it_is_the_square_of_the_quasi_demeaned_error(theta, seed):
     day = torch.randint(0, 4, (12,), generator=generator)
     error = torch.randn(12, 2, 1, generator=generator, dtype=torch.double)
     shared = torch.stack([error[day == d].mean(0) for d in day])
-    assert apart(error, day, (1 - theta) ** 2).item() == pytest.approx((error - theta * shared).square().mean().item())
+    assert time_effect_loss(error, day, (1 - theta) ** 2).item() == pytest.approx(
+        (error - theta * shared).square().mean().item()
+    )
 
 
 def test_only_stocks_share_a_market():
-    with pytest.raises(ConfigError, match=r"objective\.market_weight=0\.5"):
+    with pytest.raises(ConfigError, match=r"objective\.time_effect_weight=0\.5"):
         Objective(0.5, 0.5)(Output(CONTEXT, RECONSTRUCTION, LOGITS), BATCH)

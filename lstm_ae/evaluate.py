@@ -62,7 +62,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     return metrics
 
 
-@hydra.main(config_path=CONF, config_name="evaluate", execution_whitelist=("lstm_ae.*",))
+@hydra.main(config_path=CONF, config_name="evaluate", execution_whitelist=())
 def hydra_main(config: DictConfig) -> None:
     """What Hydra calls with the composed config."""
     evaluate(config)

@@ -203,7 +203,7 @@ def tell(symbol: str, rolled: "pd.DataFrame", errors: "pd.DataFrame") -> None:
                  ", ".join(f"{name} {row[name]:.4g}" for name in names))  # fmt: skip
 
 
-@hydra.main(config_path=CONF, config_name="forecast", execution_whitelist=("lstm_ae.*",))
+@hydra.main(config_path=CONF, config_name="forecast", execution_whitelist=())
 def hydra_main(config: DictConfig) -> None:
     """What Hydra calls with the composed config."""
     forecast(config)

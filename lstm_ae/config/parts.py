@@ -17,12 +17,12 @@ import hydra
 from hydra.utils import execution_whitelist
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from lstm_ae.config import ALLOW
 from lstm_ae.config.values import validate
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.spec import is_part
 from lstm_ae.training.optimizers import OptimizerOptions
 
-ALLOW = "LSTM_AE_ALLOW"  # modules of the user's own, with commas between
 # Foreign modules whose parts may be named: what a part of it descends from, and the rules for its options.
 FOREIGN = {
     "torch.optim": ("Optimizer", OptimizerOptions),

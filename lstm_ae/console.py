@@ -16,7 +16,9 @@ from omegaconf.errors import OmegaConfBaseException
 from lstm_ae.config import ALLOW
 from lstm_ae.errors import Stopped, UserError
 
-CONF = str(Path(__file__).resolve().parents[1] / "conf")
+_HERE = Path(__file__).resolve().parent
+# An installed package has its configs inside, a checkout beside it.
+CONF = str(_HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parent / "conf")
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
 _claimed: dict[str, str] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
+from lstm_ae.config import CONF
 from lstm_ae.sweeps.search import Search, build_search
 
 ROOT = Path(__file__).resolve().parents[2]

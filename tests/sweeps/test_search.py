@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lstm_ae.config import CONF
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.sweeps.search import hash_seed, parse_overrides
 

@@ -16,9 +16,6 @@ from omegaconf.errors import OmegaConfBaseException
 from lstm_ae.config import ALLOW
 from lstm_ae.errors import Stopped, UserError
 
-_HERE = Path(__file__).resolve().parent
-# An installed package has its configs inside, a checkout beside it.
-CONF = str(_HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parent / "conf")
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
 _claimed: dict[str, str] = {}
@@ -111,7 +108,7 @@ def full_keys(error: OmegaConfBaseException) -> list[str]:
     """
 
     def below(node: Any, prefix: str) -> Iterator[str]:
-        for name in node if isinstance(node, DictConfig) else ():
+        for name in map(str, node) if isinstance(node, DictConfig) else ():
             yield f"{prefix}{name}"
             yield from below(node._get_node(name), f"{prefix}{name}.")
 

@@ -28,8 +28,8 @@ FLOORS = [
 ]
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
-# The console stands beside the floors: it imports from one room only, and only these rooms import from it.
-CONSOLE_IMPORTS = {"errors"}
+# The console stands beside the floors: it imports from these rooms only, and only these import from it.
+CONSOLE_IMPORTS = {"errors", "config"}
 CONSOLE_IS_IMPORTED_BY = COMMANDS | {"sweeps"}
 
 # Words of one field ("isdigit" is Python's and passes). The modules that read such data may use them, and one command

@@ -17,6 +17,8 @@ from lstm_ae.runs.provenance import provenance
 
 RESULTS = ("best", "best_epoch", "test", "baselines")  # fields of summary.json that a finished training writes
 
+MAX_COLUMNS = 1000  # of metrics.csv
+
 
 class RunDirectory:
     """The files of one run, under `path`."""
@@ -77,8 +79,11 @@ class RunDirectory:
             return []
         try:
             with self.metrics.open(encoding="utf-8", newline="") as file:
-                return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-        except (ValueError, TypeError, csv.Error) as error:  # TypeError: a row of another length than the header
+                names, *rows = csv.reader(file)
+            if len(names) > MAX_COLUMNS:
+                raise ValueError(f"more than {MAX_COLUMNS} columns")
+            return [dict(zip(names, map(float, row), strict=True)) for row in rows]
+        except (ValueError, csv.Error) as error:
             raise UserError(f"{self.metrics}: not a table of numbers ({error})") from error
 
     def record_data(self, fingerprint: str, resume: bool) -> None:

@@ -2,8 +2,9 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -55,7 +56,7 @@ def resumed(arguments: list[str]) -> list[str]:
         "--config-name=config",
         f"hydra.run.dir={quoted(directory.path)}",
         "hydra.output_subdir=null",
-        *(override for override in earlier_overrides(summary) if key_of(override) not in map(key_of, others)),
+        *(override for override in changes(summary) if key_of(override) not in map(key_of, others)),
         *others,
         f"resume={quoted(directory.path)}",
     ]
@@ -82,13 +83,19 @@ def check_saved_config(directory: RunDirectory) -> None:
         raise UserError(f"resume={directory.path}: its .hydra/ holds more than Hydra writes there; not resumed")
 
 
-def earlier_overrides(summary: dict) -> list[str]:
-    """The settings that the last resume changed. What is no plain setting is left out: a run directory is data."""
+def changes(summary: Mapping[str, Any]) -> list[str]:
+    """The settings that earlier resumes changed, as overrides; of two for one key the later counts.
+
+    What is no plain setting is left out: a run directory is data, and Hydra's own settings could start programs.
+    """
     resumes = summary.get("resumes")
-    last = resumes[-1] if isinstance(resumes, list) and resumes else None
-    overrides = last.get("overrides") if isinstance(last, dict) else None
-    listed = overrides if isinstance(overrides, list) else []
-    return [override for override in listed if isinstance(override, str) and SETTING.match(override)]
+    found = {}
+    for resume in resumes if isinstance(resumes, list) else []:
+        overrides = resume.get("overrides") if isinstance(resume, dict) else None
+        for override in overrides if isinstance(overrides, list) else []:
+            if isinstance(override, str) and SETTING.match(override):
+                found[key_of(override)] = override
+    return list(found.values())
 
 
 def further_overrides(directory: RunDirectory, given: Sequence[str]) -> list[str]:

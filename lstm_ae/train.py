@@ -16,8 +16,9 @@ from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig
 
+from lstm_ae.config import CONF
 from lstm_ae.config.rules import validate_config
-from lstm_ae.console import CONF, run_command, stop_on_signals
+from lstm_ae.console import run_command, stop_on_signals, write_for_terminals
 from lstm_ae.errors import Pruned, Stopped, UserError
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.resume import further_overrides, resumed
@@ -141,13 +142,14 @@ def device_name(device: object) -> str:
     return f"cpu, {torch.get_num_threads()} of {os.cpu_count()} threads"
 
 
-@hydra.main(config_path=CONF, config_name="config", execution_whitelist=("lstm_ae.*", "torch.optim.*"))
+@hydra.main(config_path=CONF, config_name="config", execution_whitelist=())
 def hydra_main(config: DictConfig) -> float | list[float] | str:
     """What Hydra calls, once per job, with the job's config."""
     job = HydraConfig.get()
     multirun = job.mode == RunMode.MULTIRUN
     directory = RunDirectory(job.runtime.output_dir)
     stop_on_signals()
+    write_for_terminals()
     changed = None if config.get("resume") is None else further_overrides(directory, job.overrides.task)
     try:
         with directory.recording(resumed_with=changed, keep_failed=multirun), subnormals_flushed():

@@ -138,7 +138,7 @@ def summary_of(shown: table.Table, count: int, key: str, mode: str) -> tuple[lis
     commit, (here, _) = members["git_commit"].iloc[0], git_state(SOURCE)
     if commit != here:
         head.append(f"trained by the code at commit {commit or 'unknown'}; here it is at {here or 'no commit'}")
-    return head, best, retrain.command(members, CONF)
+    return head, best, retrain.command(members)
 
 
 def draw(shown: table.Table, options: argparse.Namespace, objectives: dict[str, Better], say: TextIO) -> None:

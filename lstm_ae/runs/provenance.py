@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from lstm_ae.config import ALLOW
+
 SOURCE = Path(__file__).resolve().parents[2]  # the root of the checkout
 CODE = ("lstm_ae", "conf")  # what results depend on there
 PACKAGES = ("lstm-ae", "torch", "numpy", "scikit-learn", "hydra-core", "optuna")
@@ -28,7 +30,7 @@ def provenance() -> dict[str, Any]:
         "git_commit": commit,
         "git_dirty": changed,
         "processor": processor(),
-        "allow": [name for name in os.environ.get("LSTM_AE_ALLOW", "").split(",") if name],
+        "allow": [name for name in os.environ.get(ALLOW, "").split(",") if name],
     }
 
 

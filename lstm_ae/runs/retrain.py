@@ -10,6 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lstm_ae.config import CONF
 from lstm_ae.errors import UserError
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.frame import Contents, canonical, read_run
@@ -22,7 +23,7 @@ NOT_AGAIN = ("sweep", "resume", "study_name", "workers", "revalidate")
 PLAIN = (bool, int, float, str, type(None))
 
 
-def command(runs: pd.DataFrame, conf: str) -> str:
+def command(runs: pd.DataFrame) -> str:
     """What to type to train again what `runs` trained: one setting, and a run for each of its seeds.
 
     The overrides that the first run was started with, if today's configs make its config of them but for options and
@@ -31,12 +32,11 @@ def command(runs: pd.DataFrame, conf: str) -> str:
 
     Args:
         runs: rows of `load_runs`, of one setting.
-        conf: the folder of today's configs.
     """
     first = read_run(RunDirectory(runs["path"].iloc[0]), "")
     if not first.config:
         return ""
-    arguments = reproducing_overrides(first, conf)
+    arguments = reproducing_overrides(first)
     if arguments is None:
         directory = RunDirectory(first.fields["path"])
         try:
@@ -55,34 +55,34 @@ def command(runs: pd.DataFrame, conf: str) -> str:
     return " ".join(["python -m lstm_ae.train", *flags, *map(shlex.quote, arguments)])
 
 
-def reproducing_overrides(run: Contents, conf: str) -> list[str] | None:
+def reproducing_overrides(run: Contents) -> list[str] | None:
     """Overrides that compose to the run's config today; None if none are found."""
     given = [override for override in run.fields["overrides"] if not key_of(override).startswith("hydra")]
     arguments = [override for override in given if key_of(override) not in NOT_AGAIN]
     try:
-        _, options = composed(conf, arguments)
+        _, options = composed(arguments)
         chosen = {group: option for group, option in run.choices.items() if options.get(group) != option}
         arguments = [f"{group}={'null' if option is None else option}" for group, option in chosen.items()] + arguments
-        values, _ = composed(conf, arguments)
+        values, _ = composed(arguments)
         changed = {key: value for key, value in run.config.items() if differs(key, values, run.config)}
         if not all(key in values and isinstance(value, (*PLAIN, list)) for key, value in changed.items()):
             return None
         arguments = [argument for argument in arguments if key_of(argument) not in changed]
         arguments += [f"{key}={json.dumps(value)}" for key, value in changed.items()]
-        values, _ = composed(conf, arguments)
+        values, _ = composed(arguments)
     except (HydraException, OmegaConfBaseException):
         return None
     same = not any(differs(key, values, run.config) for key in values.keys() | run.config.keys())
     return arguments if same else None
 
 
-def composed(conf: str, arguments: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def composed(arguments: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The flat config that `arguments` make of today's configs, and the options that the config groups are set to.
 
     Raises:
         HydraException, OmegaConfBaseException: they make none.
     """
-    with initialize_config_dir(conf):
+    with initialize_config_dir(CONF):
         config = compose("config", arguments, return_hydra_config=True)
     job = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
     return flatten(OmegaConf.to_container(job)), OmegaConf.to_container(config.hydra.runtime.choices)

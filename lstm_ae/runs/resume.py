@@ -75,10 +75,12 @@ def check_saved_config(directory: RunDirectory) -> None:
         if directory.config.stat().st_size > MAX_CONFIG:
             raise ValueError("larger than any config")
         text = directory.config.read_text(encoding="utf-8")
-        keys = set(yaml.safe_load(text))
+        content = yaml.safe_load(text)
+        if not isinstance(content, dict):
+            raise ValueError("no keys in it")
     except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(f"{directory.config}: not a config of this program ({error})") from error
-    ours = all(isinstance(key, str) and key != "defaults" and not key.startswith("hydra") for key in keys)
+        raise UserError(f"{directory.config}: not a config of this program ({str(error)[:200]})") from error
+    ours = all(isinstance(key, str) and key != "defaults" and not key.startswith("hydra") for key in content)
     if files - HYDRA_FILES or not ours or text.lstrip().startswith("#"):
         raise UserError(f"resume={directory.path}: its .hydra/ holds more than Hydra writes there; not resumed")
 
@@ -99,13 +101,14 @@ def changes(summary: Mapping[str, Any]) -> list[str]:
 
 
 def further_overrides(directory: RunDirectory, given: Sequence[str]) -> list[str]:
-    """The overrides in `given` that the run in `directory` was not begun with: what a resume changes."""
+    """The overrides in `given` that change something: what a resume asks for beyond what the run has by now."""
     file = directory.config.with_name("overrides.yaml")
     try:
         begun = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else []
     except (ValueError, yaml.YAMLError):
         begun = []
-    return [override for override in given if override not in (begun or []) and key_of(override) != "resume"]
+    now = {key_of(str(override)): override for override in [*(begun or []), *changes(directory.read_summary())]}
+    return [override for override in given if key_of(override) != "resume" and now.get(key_of(override)) != override]
 
 
 def key_of(override: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from lstm_ae.config.rules import check
+from lstm_ae.config.rules import READING, validate_keys
 from lstm_ae.console import CONF, run_command
 from lstm_ae.files import write_whole
 
@@ -28,7 +28,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     Raises:
         UserError: no such run, or one that cannot be reopened.
     """
-    check(config)
+    validate_keys(config, READING)
     import torch
 
     from lstm_ae.config.build import build_data, build_objective, choose_device

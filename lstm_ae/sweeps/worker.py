@@ -10,7 +10,7 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from optuna.trial import TrialState
 
-from lstm_ae.config.overrides import quoted
+from lstm_ae.runs.resume import quoted
 from lstm_ae.console import stop_on_signals
 from lstm_ae.errors import Pruned, UserError
 from lstm_ae.runs.directory import RunDirectory

@@ -112,7 +112,7 @@ def test_a_bidirectional_encoder_forecasts_the_days_after_the_input_only():
         (linear_head(output_activation="sigmoid"), "output_activation=sigmoid"),
         (decoder_head(output_activation="sigmoid"), "output_activation=sigmoid"),
         (linear_head(skip=LENGTH + 1), "skip=7: must be at most 6"),
-        (decoder_head(decoder="autoregressive", teacher_forcing=0.5), "teacher_forcing=0.5: must be 0"),
+        (decoder_head(decoder="autoregressive", teacher_forcing=0.5), "add model.head.decoder.teacher_forcing=0"),
     ],
 )
 def test_what_does_not_fit_is_named(head, words):

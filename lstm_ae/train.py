@@ -22,7 +22,7 @@ from lstm_ae.config.rules import validate_config
 from lstm_ae.console import CONF, run_command, stop_on_signals
 from lstm_ae.errors import Pruned, Stopped, UserError
 from lstm_ae.runs.directory import RunDirectory
-from lstm_ae.sweeps.cross_validation import cross_validate
+from lstm_ae.sweeps.cross_validation import pending_folds, summarize_folds
 from lstm_ae.sweeps.plugin import StudySweeper
 from lstm_ae.sweeps.trial import PRUNED, History, reporter
 from lstm_ae.training.process_settings import keep_freed_memory, subnormals_flushed
@@ -150,9 +150,13 @@ def hydra_main(config: DictConfig) -> float | list[float] | str:
     stop_on_signals()
     try:
         with directory.recording(), subnormals_flushed():
-            if config.get("cross_validation") is not None:
-                return cross_validate(train, config, directory, reporter(config))
-            return train(config, directory, reporter(config))
+            report = reporter(config)
+            if config.get("cross_validation") is None:
+                return train(config, directory, report)
+            for fold, own, run in pending_folds(config, directory):
+                with run.recording():
+                    train(own, run, report if fold == 0 else None)  # a pruner compares trials on the same fold
+            return summarize_folds(config, directory)
     except Pruned as pruned:
         log.info("%s", pruned)
         return PRUNED
@@ -215,7 +219,8 @@ def main() -> None:
     """The command."""
 
     def command() -> None:
-        if any(argument.startswith("sweep=") for argument in sys.argv) and not any(a[0:1] == "-" for a in sys.argv[1:]):
+        sys.argv[1:] = [a for a in sys.argv[1:] if a not in ("sweep=null", "experiment=null")]  # Hydra refuses null
+        if any(a.startswith("sweep=") for a in sys.argv) and not any(a.startswith("-") for a in sys.argv[1:]):
             raise UserError("sweep=... is a search; start it with -m: python -m lstm_ae.train -m sweep=...")
         Plugins.instance().register(StudySweeper)
         if {"-m", "--multirun"} & {*sys.argv} and {"-c", "--cfg", "--info"} & {*sys.argv}:

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, TypedDict, get_type_hints
 
 import hydra
 from hydra.utils import execution_whitelist
@@ -23,11 +23,17 @@ from lstm_ae.spec import is_part
 from lstm_ae.training.optimizers import OptimizerOptions
 
 ALLOW = "LSTM_AE_ALLOW"  # modules of the user's own, with commas between
+
+
+class NoRules(TypedDict):
+    """The rules for options that a foreign part checks itself, when it is built."""
+
+
 # Foreign modules whose parts may be named: what a part of it descends from, and the rules for its options.
 FOREIGN = {
     "torch.optim": ("Optimizer", OptimizerOptions),
-    "optuna.pruners": ("BasePruner", None),
-    "optuna.samplers": ("BaseSampler", None),
+    "optuna.pruners": ("BasePruner", NoRules),
+    "optuna.samplers": ("BaseSampler", NoRules),
 }
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-from filelock import FileLock
 from optuna.trial import FrozenTrial
 
 from lstm_ae.runs.directory import RunDirectory
-from lstm_ae.runs.lock import is_locked
+from lstm_ae.runs.lock import hold, is_locked
 
 HEARTBEAT = 20  # seconds between two signs of life
 SILENCE = 180  # seconds without one after which a worker on another machine counts as dead
@@ -50,11 +49,8 @@ def alive_lock(directory: Path) -> Iterator[Path]:
     folder = directory / ".workers"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    with FileLock(path):
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
+    with hold(path):
+        yield path
 
 
 def is_alive(trial: FrozenTrial, directory: Path) -> bool:

@@ -47,7 +47,7 @@ class StudySweeper(Sweeper):
             supervise(search)
             return
         order = json.loads(os.environ[WORKER])
-        with read_write(self.config):
+        with read_write(self.config.hydra.sweep):
             self.config.hydra.sweep.dir = order["sweep_directory"]  # it may contain the time of the start
         launcher = Plugins.instance().instantiate_launcher(
             config=self.config, hydra_context=self.hydra_context, task_function=self.task_function

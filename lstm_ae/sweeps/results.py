@@ -1,9 +1,9 @@
 """What a search has found: its trials in a line each, the best of them, and how the best did again."""
 
 import logging
+from statistics import fmean, stdev
 
 import optuna
-import pandas
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
@@ -63,7 +63,7 @@ def conclude(search: Search, study: optuna.Study) -> None:
         for trial in front:
             log.info("  %s", line(trial, search))
     write_whole(search.directory / "optimization_results.yaml", OmegaConf.to_yaml(OmegaConf.create(results)))
-    if RunDirectory(search.directory / best.user_attrs["directory"]).metrics.is_file():  # else: another program's runs
+    if RunDirectory(search.directory / best.user_attrs["directory"]).summary.is_file():  # else: another program's runs
         log.info("compare its runs: python -m lstm_ae.compare %s", search.directory)
 
 
@@ -84,17 +84,14 @@ def failure_report(search: Search, trials: list[FrozenTrial]) -> str:
 
 def revalidation_table(done: list[FrozenTrial], search: Search) -> list[str]:
     """The settings that were trained again, best first, each with mean and standard deviation (n - 1) over its runs."""
-    rows = []
+    groups: dict[str, list[FrozenTrial]] = {}
     for trial in done:
-        settings = {key: value for key, value in trial.params.items() if key not in search.repeat_keys}
-        name = " ".join(f"{key}={value}" for key, value in settings.items())
-        rows.append({"settings": name, **dict(zip(search.metrics, trial.values, strict=True))})
-    groups = pandas.DataFrame(rows).groupby("settings", sort=False)
-    first, better = next(iter(search.metrics.items()))
-    order = groups[first].mean().sort_values(ascending=better == "min", kind="stable").index
-    return [
-        f"{metric} {values.mean():.6g}{f' +- {values.std():.3g}' if len(values) > 1 else ''} "
-        f"over {len(values)} run(s): {name}"
-        for name in order
-        for metric, values in groups.get_group((name,))[list(search.metrics)].items()
-    ]
+        name = " ".join(f"{key}={value}" for key, value in trial.params.items() if key not in search.repeat_keys)
+        groups.setdefault(name, []).append(trial)
+    sign = 1 if search.directions[0] == "minimize" else -1
+    rows = []
+    for name, trials in sorted(groups.items(), key=lambda group: sign * fmean(trial.values[0] for trial in group[1])):
+        for metric, values in zip(search.metrics, zip(*(trial.values for trial in trials), strict=True), strict=True):
+            spread = f" +- {stdev(values):.3g}" if len(values) > 1 else ""
+            rows.append(f"{metric} {fmean(values):.6g}{spread} over {len(values)} run(s): {name}")
+    return rows

@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -48,15 +48,6 @@ class SweeperOptions:
     custom_search_space: str | None = None
     check_job: str | None = None
     directory: str | None = None
-
-    def __post_init__(self) -> None:
-        """Validate the values.
-
-        Raises:
-            ConfigError: the first one that is refused.
-        """
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        validate_all(values, get_type_hints(type(self), include_extras=True), "hydra.sweeper.")
 
 
 @dataclass(frozen=True)
@@ -152,9 +143,10 @@ def build_search(config: DictConfig, arguments: list[str], **keys: Any) -> Searc
         UserError: they do not make a search.
     """
     options = SweeperOptions(**keys)
-    check_job = None if options.check_job is None else get_method(options.check_job)
+    check_job = function_at(options.check_job, "hydra.sweeper.check_job")
     if check_job is not None:
         check_job(without_hydra(config))
+    validate_all(vars(options), get_type_hints(SweeperOptions, include_extras=True), "hydra.sweeper.")
     if options.study_name is None:
         raise ConfigError("study_name", None, "a search needs a name: study_name=my_search")
     metrics = metrics_of(config, options.direction)
@@ -176,7 +168,7 @@ def build_search(config: DictConfig, arguments: list[str], **keys: Any) -> Searc
         sampler=options.sampler,
         pruner=pruner_of(config, metrics),
         settings=settings_of_study(config, options, space, fixed),
-        extend=None if options.custom_search_space is None else get_method(options.custom_search_space),
+        extend=function_at(options.custom_search_space, "hydra.sweeper.custom_search_space"),
         check_job=check_job,
         repeat_keys=[],
     )
@@ -308,6 +300,18 @@ def build_optuna_part(config: DictConfig | None, key: str, **arguments: Any) -> 
         return build_part(config, key, **arguments)
 
 
+def function_at(path: str | None, key: str) -> Callable[..., Any] | None:
+    """Import the function that `key` names, as `module.function`; None stays None.
+
+    Raises:
+        ConfigError: there is no such function.
+    """
+    try:
+        return None if path is None else get_method(path)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(key, path, f"there is no such function: {str(error).splitlines()[-1]}") from error
+
+
 @contextmanager
 def blamed_on(key: str, config: DictConfig | None) -> Iterator[None]:
     """Raise what Optuna says of a sampler or a pruner as an error that names its key.
@@ -315,14 +319,15 @@ def blamed_on(key: str, config: DictConfig | None) -> Iterator[None]:
     Raises:
         ConfigError: an option that Optuna refuses, or a package that it lacks.
     """
-    target = None if config is None else config._target_
+    options = {} if config is None else {str(name): value for name, value in config.items()}
+    target = options.pop("_target_", None)
     try:
         yield
     except ImportError as error:
-        package = error.name or getattr(error.__cause__, "name", None)
-        raise ConfigError(key, target, f"needs a package that is missing: pip install {package}") from error
-    except (TypeError, ValueError, AssertionError) as error:
-        raise ConfigError(key, target, f"Optuna refuses its options: {error}") from error
+        raise ConfigError(key, target, f"needs a package that is missing: pip install {error.name}") from error
+    except (TypeError, ValueError, ArithmeticError) as error:
+        given = ", ".join(f"{name}={value}" for name, value in options.items())
+        raise ConfigError(key, target, f"Optuna refuses {given}: {str(error).splitlines()[0]}") from error
 
 
 def job_overrides(point: Point, overrides: list[str]) -> list[str]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import optuna
 import sqlalchemy
-from filelock import FileLock
 from optuna.pruners import BasePruner
 from optuna.storages import RDBStorage
 
 from lstm_ae.errors import UserError
+from lstm_ae.runs.lock import hold
 
 ADVISORY_LOCK = 5135  # the number of our lock in a PostgreSQL server; any number will do, if it is always the same
 
@@ -121,7 +121,7 @@ def exclusive(url: str) -> Iterator[None]:
         return
     path = Path(f"{parsed.database}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path, poll_interval=0.02):
+    with hold(path, wait=-1):
         yield
 
 

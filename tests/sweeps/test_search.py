@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import lstm_ae.console as cli
 from lstm_ae.errors import ConfigError, UserError
-from lstm_ae.sweeps.search import hash_seed, parse_overrides
+from lstm_ae.sweeps.search import hash_seed
+from lstm_ae.sweeps.space import parse_overrides
 
 SEARCHES = sorted(path.stem for path in Path(cli.CONF, "sweep").glob("*.yaml"))
 AD_HOC = {"search", "grid"}

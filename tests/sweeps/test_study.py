@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,36 +17,29 @@ import pytest
 from optuna.trial import TrialState
 
 from lstm_ae.errors import UserError
-from lstm_ae.sweeps.study import (
-    SILENCE,
-    alive_lock,
-    check_settings,
-    claim,
-    counted,
-    exclusive,
-    machine,
-    requeue_orphans,
-    storage_url,
-)
+from lstm_ae.sweeps import claiming
+from lstm_ae.sweeps.claiming import claim, counted, requeue_orphans
+from lstm_ae.sweeps.liveness import SILENCE, Worker, alive_lock, machine
+from lstm_ae.sweeps.storage import check_settings, exclusive, storage_url
 
 GRID = ["sweep=grid", "study_name=shared", "model.hidden_size=2,3,4,5", "optimizer.lr=0.1,0.2,0.3"]
 
 
-def owner(lock, **changes):
-    return {"machine": machine(), "pid": os.getpid(), "lock": str(lock), "parent": str(lock), **changes}
+def worker(lock):
+    return Worker(machine(), os.getpid(), str(lock), str(lock))
 
 
 @pytest.fixture
 def me(tmp_path):
     with alive_lock(tmp_path) as lock:
-        yield owner(lock)
+        yield worker(lock)
 
 
 @pytest.fixture
 def dead(tmp_path):
     with alive_lock(tmp_path) as lock:
         pass
-    return owner(lock)
+    return worker(lock)
 
 
 def finish(study, trial, state=TrialState.COMPLETE, value=1.0):
@@ -105,11 +99,11 @@ def test_dying_while_orphans_are_queued_queues_none_twice(search, me, dead, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), exclusive(found.storage):
-        patch.setattr(optuna.Trial, "set_user_attr", die)
-        requeue_orphans(study, found.directory)
+        patch.setattr(claiming, "annotate", die)
+        requeue_orphans(study, found)
     with exclusive(found.storage):
-        requeue_orphans(study, found.directory)
-        requeue_orphans(study, found.directory)
+        requeue_orphans(study, found)
+        requeue_orphans(study, found)
     assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.WAITING]
 
 
@@ -127,11 +121,11 @@ def test_a_trial_that_died_before_it_had_an_owner_is_an_orphan(search, me):
 def test_live_peers_are_left_alone(search, me, dead):
     found = search(*GRID)
     study = found.open()
-    elsewhere = {"machine": "another machine"}
+    elsewhere = replace(dead, machine="another machine")
     here = claim(study, found, me)
-    waiting_for_parent = claim(study, found, {**dead, "parent": me["lock"]})
-    recent = claim(study, found, {**dead, **elsewhere})
-    silent = claim(study, found, {**dead, **elsewhere})
+    waiting_for_parent = claim(study, found, replace(dead, supervisor=me.lock))
+    recent = claim(study, found, elsewhere)
+    silent = claim(study, found, elsewhere)
     silent.set_user_attr("heartbeat", time.time() - SILENCE - 1)
     claim(study, found, me)
     states = {trial.number: trial.state for trial in study.trials}
@@ -196,7 +190,7 @@ def take_all(found, results):
     """A worker that only takes trials and finishes them."""
     study = found.open()
     with alive_lock(found.directory) as lock:
-        while (trial := claim(study, found, owner(lock))) is not None:
+        while (trial := claim(study, found, worker(lock))) is not None:
             results.put((trial.params, trial.user_attrs["directory"]))
             study.tell(trial, 1.0)
 

@@ -12,7 +12,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from lstm_ae.sweeps.study import counted
+from lstm_ae.sweeps.claiming import counted
 from tests.sweeps.conftest import TINY, command
 
 LONG = [
@@ -111,7 +111,7 @@ def test_two_commands_work_on_one_study_and_a_dead_worker_costs_its_trial(tmp_pa
     (failed,) = [trial for trial in trials if trial.state == TrialState.FAIL]
     assert "signal 9" in failed.user_attrs["reason"]
     assert summary(directory / failed.user_attrs["directory"])["status"] == "failed"
-    assert len({trial.user_attrs["worker"]["parent"] for trial in trials}) == 2
+    assert len({trial.user_attrs["worker"]["supervisor"] for trial in trials}) == 2
     assert (directory / "optimization_results.yaml").is_file()
 
 

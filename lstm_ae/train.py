@@ -18,8 +18,9 @@ from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig
 
+from lstm_ae.config import CONF
 from lstm_ae.config.rules import validate_config
-from lstm_ae.console import CONF, run_command, stop_on_signals
+from lstm_ae.console import run_command, stop_on_signals, write_for_terminals
 from lstm_ae.errors import Pruned, Stopped, UserError
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.sweeps.cross_validation import pending_folds, summarize_folds
@@ -143,11 +144,12 @@ def device_name(device: object) -> str:
     return f"cpu, {torch.get_num_threads()} of {os.cpu_count()} threads"
 
 
-@hydra.main(config_path=CONF, config_name="config", execution_whitelist=("lstm_ae.*", "torch.optim.*"))
+@hydra.main(config_path=CONF, config_name="config", execution_whitelist=())
 def hydra_main(config: DictConfig) -> float | list[float] | str:
     """What Hydra calls, once per job, with the job's config."""
     directory = RunDirectory(HydraConfig.get().runtime.output_dir)
     stop_on_signals()
+    write_for_terminals()
     try:
         with directory.recording(), subnormals_flushed():
             report = reporter(config)

@@ -74,7 +74,7 @@ def summarize_folds(config: DictConfig, directory: RunDirectory) -> float | list
         test=means(folds, "test"),
         baselines=means(folds, "baselines"),
         seconds=round(sum(fold["seconds"] for fold in folds), 1),
-        folds=[{"fold": i, **{key: fold[key] for key in ("best", "best_epoch", "test")}} for i, fold in enumerate(folds)],
+        folds=[{"fold": i, **{key: own[key] for key in ("best", "best_epoch", "test")}} for i, own in enumerate(folds)],
     )
     log.info("mean of %s over %d folds: %s +- %s", folds[0]["monitor"], len(folds), best, spread)
     return best

@@ -41,6 +41,7 @@ class StudySweeper(Sweeper):
         from lstm_ae.sweeps.supervisor import WORKER, supervise
         from lstm_ae.sweeps.worker import work
 
+        assert self.config is not None and self.hydra_context is not None  # Hydra calls setup first
         if WORKER not in os.environ:
             search = build_search(self.config, arguments, **self.keys)
             search.rehearse(self.hydra_context.config_loader)

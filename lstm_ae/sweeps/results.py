@@ -1,7 +1,9 @@
 """What a search has found: its trials in a line each, the best of them, and how the best did again."""
 
 import logging
+from datetime import timedelta
 from statistics import fmean, stdev
+from typing import Any
 
 import optuna
 from omegaconf import OmegaConf
@@ -25,7 +27,7 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
 
 def line(trial: FrozenTrial, search: Search) -> str:
     """One finished trial in one line."""
-    seconds = trial.duration.total_seconds()
+    seconds = (trial.duration or timedelta()).total_seconds()
     settings = " ".join(f"{name}={value}" for name, value in trial.params.items())
     if trial.state == TrialState.COMPLETE:
         outcome = "  ".join(f"{name} {value:.6g}" for name, value in zip(search.metrics, trial.values, strict=True))
@@ -52,7 +54,7 @@ def conclude(search: Search, study: optuna.Study) -> None:
         log.info("%s", row)
     if len(search.metrics) == 1:
         best = study.best_trial
-        results = {"name": "optuna", "best_params": best.params, "best_value": best.value}
+        results: dict[str, Any] = {"name": "optuna", "best_params": best.params, "best_value": best.value}
         log.info("best: %s", line(best, search))
         log.info("its run: %s", search.directory / best.user_attrs["directory"])
     else:
@@ -71,9 +73,8 @@ def failure_report(search: Search, trials: list[FrozenTrial]) -> str:
     """Why the search counts as failed, and what can be done."""
     failed = failures(trials)
     too_many = len(failed) > search.max_failures
-    why = "none is complete"
-    if too_many:
-        why = f"hydra.sweeper.max_failure_rate={search.max_failure_rate:g} of {search.n_trials} allows {search.max_failures}"
+    rate = f"hydra.sweeper.max_failure_rate={search.max_failure_rate:g} of {search.n_trials}"
+    why = f"{rate} allows {search.max_failures}" if too_many else "none is complete"
     reasons = "\n".join(f"  {line(trial, search)}" for trial in failed[-5:])
     again = "To go on all the same: hydra.sweeper.max_failure_rate=1; for" if too_many else "For"
     return (

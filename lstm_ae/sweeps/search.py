@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, cast, get_type_hints
 
 import optuna
 from hydra.core.config_loader import ConfigLoader
@@ -25,10 +25,10 @@ from lstm_ae.config.values import validate_all
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.metrics import Better, find, monitored
 from lstm_ae.runs.settings import EXECUTION_KEYS, flatten
-from lstm_ae.sweeps.space import Point, grid, parse_overrides
-from lstm_ae.sweeps.storage import find_study, open_study, storage_url
+from lstm_ae.sweeps.space import Point, ends, grid, parse_overrides
+from lstm_ae.sweeps.storage import Direction, find_study, open_study, storage_url
 
-OPTUNA_WORDS: dict[str, str] = {"min": "minimize", "max": "maximize"}
+OPTUNA_WORDS: dict[Better, Direction] = {"min": "minimize", "max": "maximize"}
 SAMPLER = "hydra.sweeper.sampler"
 WEIGHT = "objective.reconstruction_weight"  # every loss depends on it
 
@@ -73,7 +73,7 @@ class Search:
     repeat_keys: list[str]  # keys of the space that only repeat a setting, such as the seed
 
     @property
-    def directions(self) -> list[str]:
+    def directions(self) -> list[Direction]:
         """The direction of each metric, as Optuna calls it."""
         return [OPTUNA_WORDS[better] for better in self.metrics.values()]
 
@@ -101,16 +101,16 @@ class Search:
         return build_optuna_part(self.sampler, SAMPLER, seed=hash_seed(seed, count))
 
     def rehearse(self, loader: ConfigLoader) -> None:
-        """Draw two trials in memory and compose a job, so that what is mistyped fails before anything starts.
+        """Draw two trials in memory and compose two jobs, so that what is mistyped fails before anything starts.
 
         Optuna checks some options at their first use only, and imports some packages then. The second trial is there
-        because many samplers draw the first one at random.
+        because many samplers draw the first one at random. The jobs are those at the two ends of the space.
 
         Raises:
             UserError: an option of the sampler or the pruner, or a value of the job, is refused.
             ConfigCompositionException: a key that the job does not have.
         """
-        point = self.points[0] if self.points else {}
+        drawn: Point = {}
         study = optuna.create_study(directions=self.directions, sampler=self.sampler_for(0), pruner=self.pruner)
         for value in (0.0, 1.0) if self.points is None else ():
             with blamed_on(SAMPLER, self.sampler):
@@ -122,10 +122,12 @@ class Search:
                     trial.report(value, step=1)
                     trial.should_prune()
             study.tell(trial, [value] * len(self.metrics))
-            point = trial.params
-        job = loader.load_sweep_config(self.config, job_overrides(point, self.overrides))
-        if self.check_job is not None:
-            self.check_job(without_hydra(job))
+            drawn = trial.params
+        first, last = ends(self.space)
+        for point in (drawn | first, drawn | last) if self.points is None else (self.points[0], self.points[-1]):
+            job = loader.load_sweep_config(self.config, job_overrides(point, self.overrides))
+            if self.check_job is not None:
+                self.check_job(without_hydra(job))
 
 
 def build_search(config: DictConfig, arguments: list[str], **keys: Any) -> Search:
@@ -194,7 +196,8 @@ def metrics_of(config: DictConfig, direction: Any) -> dict[str, Better]:
     if not set(given) <= OPTUNA_WORDS.keys():
         raise ConfigError("hydra.sweeper.direction", direction, "must be minimize or maximize, or a list of them")
     names = ["value"] if len(given) == 1 else [f"value {index}" for index in range(len(given))]
-    metrics = monitored(config.get("monitor", names), config.get("mode", given))
+    ours = "monitor" in config  # else `mode` would mean something else as well
+    metrics = monitored(config.monitor if ours else names, config.get("mode", given) if ours else given)
     if list(metrics.values()) != given:
         raise ConfigError("hydra.sweeper.direction", direction, f"follows mode={config.mode}; set that one")
     return metrics
@@ -239,11 +242,11 @@ def settings_of_study(
 
     Interpolations stay as they are written: what they refer to is a setting of its own.
     """
-    settings = flatten(OmegaConf.to_container(without_hydra(config)))
+    settings = flatten(as_dict(without_hydra(config)))
     settings |= {key: fixed[key] for key in options.params or {} if key in fixed}
     settings = {key: value for key, value in settings.items() if key not in EXECUTION_KEYS and key not in space}
     settings |= {f"space: {key}": str(distribution) for key, distribution in space.items()}
-    settings |= flatten({SAMPLER: OmegaConf.to_container(options.sampler)})
+    settings |= flatten({SAMPLER: as_dict(options.sampler)})
     return json.loads(json.dumps(settings, default=str))
 
 
@@ -265,7 +268,7 @@ def revalidation(search: Search, count: int, storage: str | None) -> Search:
         best = sorted(study.best_trials, key=lambda trial: trial.number)
     else:
         sign = -1 if study.direction.name == "MAXIMIZE" else 1
-        best = sorted(study.get_trials(states=(TrialState.COMPLETE,)), key=lambda trial: sign * trial.value)
+        best = sorted(study.get_trials(states=(TrialState.COMPLETE,)), key=lambda trial: sign * trial.values[0])
     if not best:
         raise ConfigError("revalidate", count, f"no trial of {search.name} is complete yet")
     new = {key: distribution for key, distribution in search.space.items() if key not in best[0].params}
@@ -342,7 +345,12 @@ def hash_seed(*parts: Any) -> int:
 
 def without_hydra(config: DictConfig) -> DictConfig:
     """The job's part of a composed config."""
-    return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+def as_dict(config: DictConfig) -> dict[str, Any]:
+    """A config as plain values, interpolations as they are written."""
+    return cast(dict[str, Any], OmegaConf.to_container(config))
 
 
 def as_list(value: Any) -> list[Any]:

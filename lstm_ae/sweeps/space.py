@@ -1,8 +1,8 @@
-"""From overrides to a search space: what `a=1,2`, `range()` and `interval()` mean to Optuna, and the points of a grid."""
+"""From overrides to a search space: what `a=1,2`, `range()` and `interval()` mean to Optuna; the points of a grid."""
 
 import itertools
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
@@ -45,20 +45,21 @@ def distribution_of(override: Override) -> BaseDistribution:
     swept = override.value()
     try:
         if isinstance(swept, IntervalSweep):
-            whole = isinstance(swept.start, int) and isinstance(swept.end, int)
-            interval = IntDistribution if whole else FloatDistribution
-            return interval(swept.start, swept.end, log="log" in swept.tags)
+            low, high, log = swept.start, swept.end, "log" in swept.tags
+            if isinstance(low, int) and isinstance(high, int):
+                return IntDistribution(low, high, log=log)
+            return FloatDistribution(cast(float, low), cast(float, high), log=log)
         if isinstance(swept, RangeSweep):
             values = list(swept)
             if not values:
                 raise ValueError("this range is empty")
-            if not swept.transformers:
-                whole = all(isinstance(value, int) for value in values)
-                stepped, step = (IntDistribution, int) if whole else (FloatDistribution, float)
-                return stepped(min(values), max(values), step=abs(step(swept.step)))
-            return CategoricalDistribution(values)
+            if swept.transformers:
+                return CategoricalDistribution(values)
+            if isinstance(values[0], int):
+                return IntDistribution(int(min(values)), int(max(values)), step=abs(int(swept.step)))
+            return FloatDistribution(min(values), max(values), step=abs(float(swept.step)))
         if isinstance(swept, ChoiceSweep):
-            return CategoricalDistribution([Transformer.encode(value) for value in swept.list])
+            return CategoricalDistribution([cast(Any, Transformer.encode(value)) for value in swept.list])
     except (ValueError, HydraException) as error:
         raise ConfigError(override.get_key_element(), sweep_text(override), f"cannot be searched: {error}") from error
     raise ConfigError(override.get_key_element(), sweep_text(override), "cannot be searched; list the options: a,b")
@@ -93,3 +94,14 @@ def grid(space: dict[str, BaseDistribution]) -> list[Point]:
     """
     choices = [values_of(name, distribution) for name, distribution in space.items()]
     return [dict(zip(space, values, strict=True)) for values in itertools.product(*choices)]
+
+
+def ends(space: dict[str, BaseDistribution]) -> tuple[Point, Point]:
+    """The points at the two ends of a space: every key at its first or lowest value, and at its last or highest."""
+    bounds: dict[str, tuple[Any, Any]] = {}
+    for name, distribution in space.items():
+        if isinstance(distribution, CategoricalDistribution):
+            bounds[name] = distribution.choices[0], distribution.choices[-1]
+        elif isinstance(distribution, IntDistribution | FloatDistribution):
+            bounds[name] = distribution.low, distribution.high
+    return {name: low for name, (low, _) in bounds.items()}, {name: high for name, (_, high) in bounds.items()}

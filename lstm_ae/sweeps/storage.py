@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 import sqlalchemy
@@ -14,6 +14,7 @@ from optuna.storages import RDBStorage
 from lstm_ae.errors import UserError
 from lstm_ae.runs.lock import hold
 
+Direction = Literal["minimize", "maximize"]
 ADVISORY_LOCK = 5135  # the number of our lock in a PostgreSQL server; any number will do, if it is always the same
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -55,14 +56,14 @@ def open_storage(url: str) -> RDBStorage:
     if sqlite and parsed.database in (None, "", ":memory:"):
         raise UserError("hydra.sweeper.storage: a study in memory cannot be shared; name a file or leave it null")
     if sqlite:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
     try:
         return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 120}} if sqlite else {"pool_pre_ping": True})
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, optuna.exceptions.StorageInternalError) as error:
         raise UserError(f"the study's storage {parsed} cannot be opened: {str(error).splitlines()[0]}") from error
 
 
-def open_study(url: str, name: str, directions: list[str], pruner: BasePruner) -> optuna.Study:
+def open_study(url: str, name: str, directions: list[Direction], pruner: BasePruner) -> optuna.Study:
     """Open a study, or create it if there is none.
 
     Raises:
@@ -84,7 +85,7 @@ def find_study(url: str, name: str) -> optuna.Study | None:
         UserError: its storage cannot be opened.
     """
     parsed = sqlalchemy.make_url(url)
-    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+    if parsed.get_backend_name() == "sqlite" and parsed.database and not Path(parsed.database).is_file():
         return None
     try:
         return optuna.load_study(study_name=name, storage=open_storage(url))

@@ -12,7 +12,6 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-import optuna
 import pytest
 from optuna.trial import TrialState
 

@@ -20,7 +20,6 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from lstm_ae.config import ALLOW
 from lstm_ae.config.values import validate
 from lstm_ae.errors import ConfigError, UserError
-from lstm_ae.spec import is_part
 from lstm_ae.training.optimizers import OptimizerOptions
 
 
@@ -77,6 +76,8 @@ def find_part(target: object, key: str) -> Callable[..., Any]:
         raise ConfigError(f"{key}._target_", target, f"cannot be imported ({error})") from error
     if found is None or getattr(found, "__module__", None) != module:
         raise ConfigError(f"{key}._target_", target, f"there is no part {name} in {module}")
+    from lstm_ae.spec import is_part  # late: Optuna's parts are built without waiting for torch
+
     if not is_part(found):
         raise refused if own else ConfigError(
             f"{key}._target_", target, "is not marked as a part; put @part from lstm_ae.spec above it"

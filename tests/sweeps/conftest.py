@@ -21,6 +21,8 @@ import hydra
 from hydra.core.plugins import Plugins
 from lstm_ae.sweeps.plugin import StudySweeper
 
+Plugins.instance().register(StudySweeper)
+
 @hydra.main(config_path={here!r}, config_name="program")
 def main(config):
     time.sleep(config.seconds)
@@ -29,7 +31,6 @@ def main(config):
     return (config.x - 1) ** 2
 
 if __name__ == "__main__":
-    Plugins.instance().register(StudySweeper)
     main()
 """
 CONFIG = """

@@ -19,7 +19,7 @@ from lstm_ae.errors import UserError
 from lstm_ae.sweeps import claiming
 from lstm_ae.sweeps.claiming import claim, counted, requeue_orphans
 from lstm_ae.sweeps.liveness import SILENCE, Worker, alive_lock, machine
-from lstm_ae.sweeps.storage import check_settings, exclusive, storage_url
+from lstm_ae.sweeps.storage import check_settings, exclusive
 
 GRID = ["sweep=grid", "study_name=shared", "model.hidden_size=2,3,4,5", "optimizer.lr=0.1,0.2,0.3"]
 
@@ -149,24 +149,6 @@ def test_the_failure_rate_ends_a_search(search, me):
     for _ in range(4):
         finish(study, claim(study, found, me), TrialState.FAIL)
     assert claim(study, found, me) is None
-
-
-def test_a_study_refuses_other_settings_by_name(search):
-    found = search(*GRID)
-    study = found.open()
-    check_settings(study, found.settings, found.storage)
-    check_settings(study, search(*GRID, "workers=2").settings, found.storage)
-    with pytest.raises(UserError, match=r"trainer\.max_epochs: 20 there, 7 here"):
-        check_settings(study, search(*GRID, "trainer.max_epochs=7").settings, found.storage)
-    with pytest.raises(UserError, match=r"space: optimizer\.lr"):
-        check_settings(study, search(*GRID, "optimizer.lr=0.1,0.7").settings, found.storage)
-
-
-def test_an_sqlite_address_means_the_same_from_everywhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert storage_url("sqlite:///a/b.db", tmp_path) == f"sqlite:///{tmp_path}/a/b.db"
-    assert storage_url(None, tmp_path / "study") == f"sqlite:///{tmp_path}/study/study.db"
-    assert storage_url("postgresql+psycopg://u:p@h/d", tmp_path) == "postgresql+psycopg://u:p@h/d"
 
 
 def test_the_best_settings_of_a_search_are_validated_again_on_new_seeds(search, me):

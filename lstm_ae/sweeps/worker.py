@@ -4,10 +4,8 @@ import logging
 import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import optuna
-from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from optuna.trial import TrialState
@@ -15,6 +13,7 @@ from optuna.trial import TrialState
 from lstm_ae.console import stop_on_signals
 from lstm_ae.errors import Pruned, UserError
 from lstm_ae.runs.directory import RunDirectory
+from lstm_ae.runs.resume import quoted
 from lstm_ae.sweeps.claiming import claim
 from lstm_ae.sweeps.liveness import Heartbeat, Worker, alive_lock, machine
 from lstm_ae.sweeps.search import Search, job_overrides
@@ -72,11 +71,6 @@ def sends_jobs_away(launcher: Launcher) -> bool:
     except ImportError:
         return False
     return isinstance(launcher, SlurmLauncher)
-
-
-def quoted(value: str | Path) -> str:
-    """A text as Hydra's overrides take it."""
-    return QuotedString(str(value), Quote.single).with_quotes()
 
 
 def record(study: optuna.Study, trial: optuna.Trial, result: JobReturn, count: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from lstm_ae.config.rules import check
+from lstm_ae.config.rules import READING, validate_keys
 from lstm_ae.console import CONF, run_command
 from lstm_ae.files import write_whole
 
@@ -30,7 +30,7 @@ def measure_again(config: DictConfig) -> dict[str, float]:
     Raises:
         UserError: there is no such run, or it cannot be reopened.
     """
-    check(config)
+    validate_keys(config, READING)
     import torch
 
     from lstm_ae.config.build import build_data, build_objective, choose_device
@@ -77,7 +77,7 @@ def log_comparison(found: dict[str, float], recorded: dict[str, float]) -> None:
         log.info("not in summary.json: %s", ", ".join(new))
 
 
-@hydra.main(config_path=CONF, config_name="evaluate", execution_whitelist=("lstm_ae.*",))
+@hydra.main(config_path=CONF, config_name="evaluate", execution_whitelist=())
 def hydra_main(config: DictConfig) -> None:
     """What Hydra calls with the composed config."""
     measure_again(config)

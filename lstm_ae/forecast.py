@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import hydra
 from omegaconf import DictConfig
 
-from lstm_ae.config.rules import check
+from lstm_ae.config.rules import READING, validate_keys
 from lstm_ae.console import CONF, run_command
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.files import write_whole
@@ -49,7 +49,7 @@ def forecast(config: DictConfig) -> list[Path]:
         UserError: no such run, or not one of a stock forecaster.
         ConfigError: a company, a day or a number of steps that cannot be had.
     """
-    check(config)
+    validate_keys(config, READING)
     import pandas as pd
     import torch
     from tqdm import tqdm
@@ -204,7 +204,7 @@ def tell(symbol: str, rolled: "pd.DataFrame", errors: "pd.DataFrame") -> None:
                  ", ".join(f"{name} {row[name]:.4g}" for name in names))  # fmt: skip
 
 
-@hydra.main(config_path=CONF, config_name="forecast", execution_whitelist=("lstm_ae.*",))
+@hydra.main(config_path=CONF, config_name="forecast", execution_whitelist=())
 def hydra_main(config: DictConfig) -> None:
     """What Hydra calls with the composed config."""
     forecast(config)

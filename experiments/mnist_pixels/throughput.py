@@ -64,7 +64,7 @@ PYRAMID = (
     "model/decoder=pyramidal",
     "model/initialization=linear_memory",
     "model.encoder.strides=[8,8]",
-    "model.encoder.lower_sizes=[8,64]",
+    "model.encoder.hidden_sizes=[8,64]",
 )
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "peer, flat": Peer,

@@ -17,7 +17,7 @@ PYRAMID = (
     "model/encoder=pyramidal",
     "model/decoder=pyramidal",
     "model.encoder.strides=[8,8]",
-    "model.encoder.lower_sizes=[8,64]",
+    "model.encoder.hidden_sizes=[8,64]",
 )
 STARTS = {
     "flat, PyTorch's own": ("model/initialization=pytorch",),

@@ -12,9 +12,10 @@ from lstm_ae.data.augment import make_augment
 from lstm_ae.data.images import DIGIT_NAMES, as_sequences
 from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.data.splitting import split_all
-from lstm_ae.spec import DataSpec, Scaler
+from lstm_ae.spec import DataSpec, Scaler, part
 
 
+@part
 def digits(
     order: str,
     batch_size: int,

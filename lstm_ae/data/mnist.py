@@ -14,7 +14,7 @@ from lstm_ae.data.files import PublicFile
 from lstm_ae.data.images import DIGIT_NAMES, as_sequences
 from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.data.splitting import split_train_val
-from lstm_ae.spec import DataSpec, Scaler
+from lstm_ae.spec import DataSpec, Scaler, part
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 SHA256 = {
@@ -38,6 +38,7 @@ def read_idx(name: str) -> Tensor:
     return torch.from_numpy(values.reshape(shape).copy())
 
 
+@part
 def mnist(
     order: str,
     batch_size: int,

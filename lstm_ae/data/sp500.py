@@ -21,7 +21,7 @@ from lstm_ae.data.files import PublicFile
 from lstm_ae.data.panel import Panel, choose_series
 from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.errors import ConfigError
-from lstm_ae.spec import DataSpec, Scaler
+from lstm_ae.spec import DataSpec, Scaler, part
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ CSV = PublicFile(
 CACHE = Path.home() / ".cache" / "lstm_ae" / "sp500"  # of the parsed table; LSTM_AE_DATA may be read-only
 
 
+@part
 def sp500(
     window: int | None,
     features: list[str] | None,
@@ -118,11 +119,11 @@ def sp500(
         usable = splits.thin(usable, stride)
         parts = splits.random_windows(usable, val_fraction, test_fraction, seed, num_folds, fold)
     if split != "random_windows":
-        parts = {part: splits.thin(mask, stride) for part, mask in parts.items()}
+        parts = {name: splits.thin(mask, stride) for name, mask in parts.items()}
     parts["train"] = splits.draw(parts["train"], num_train, seed)
-    for part, mask in parts.items():
+    for name, mask in parts.items():
         if not mask.any():
-            raise ConfigError("dataset.window", window, f"leaves no window of {span} days in the {part} part")
+            raise ConfigError("dataset.window", window, f"leaves no window of {span} days in the {name} part")
 
     count = 0 if ahead == 0 else len(features) if forecast_features == "all" else 1
     first = {None: span, "shifted": 1, "last_day": length}[forecast_target]

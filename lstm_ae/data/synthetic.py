@@ -6,7 +6,7 @@ from torch import Tensor
 from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.data.splitting import split_all
 from lstm_ae.errors import ConfigError
-from lstm_ae.spec import DataSpec, Scaler
+from lstm_ae.spec import DataSpec, Scaler, part
 
 
 def generate(
@@ -45,6 +45,7 @@ def generate(
     return torch.where(in_dip[..., None], values * dip_scale, values)
 
 
+@part
 def synthetic(
     num_sequences: int,
     length: int,

@@ -6,8 +6,10 @@ from torch import Tensor
 from lstm_ae.data.sequence_data import Sequences
 from lstm_ae.errors import ConfigError
 from lstm_ae.models.autoencoder import Output
+from lstm_ae.spec import Share, part
 
 
+@part
 class Objective:
     """loss = lambda * reconstruction + (1 - lambda) * task, with lambda = `reconstruction_weight` in [0, 1].
 
@@ -23,7 +25,7 @@ class Objective:
             together in a batch.
     """
 
-    def __init__(self, reconstruction_weight: float, time_effect_weight: float = 1.0) -> None:
+    def __init__(self, reconstruction_weight: Share, time_effect_weight: Share = 1.0) -> None:
         self.reconstruction_weight = reconstruction_weight
         self.time_effect_weight = time_effect_weight
 

@@ -16,7 +16,6 @@ from omegaconf.errors import OmegaConfBaseException
 from lstm_ae.config import ALLOW
 from lstm_ae.errors import Stopped, UserError
 
-CONF = str(Path(__file__).resolve().parents[1] / "conf")
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
 _claimed: dict[str, str] = {}
@@ -109,7 +108,7 @@ def full_keys(error: OmegaConfBaseException) -> list[str]:
     """
 
     def below(node: Any, prefix: str) -> Iterator[str]:
-        for name in node if isinstance(node, DictConfig) else ():
+        for name in map(str, node) if isinstance(node, DictConfig) else ():
             yield f"{prefix}{name}"
             yield from below(node._get_node(name), f"{prefix}{name}.")
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
+from lstm_ae.config import CONF
 from lstm_ae.config.rules import READING, validate_keys
-from lstm_ae.console import CONF, run_command
+from lstm_ae.console import run_command
 from lstm_ae.files import write_whole
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import hydra
 from omegaconf import DictConfig
 
+from lstm_ae.config import CONF
 from lstm_ae.config.rules import READING, validate_keys
-from lstm_ae.console import CONF, run_command
+from lstm_ae.console import run_command
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.files import write_whole
 

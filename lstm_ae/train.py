@@ -18,8 +18,9 @@ from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig
 
+from lstm_ae.config import CONF
 from lstm_ae.config.rules import validate_config
-from lstm_ae.console import CONF, run_command, stop_on_signals, write_for_terminals
+from lstm_ae.console import run_command, stop_on_signals, write_for_terminals
 from lstm_ae.errors import Pruned, Stopped, UserError
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.sweeps.cross_validation import cross_validate

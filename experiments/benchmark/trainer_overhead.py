@@ -19,8 +19,7 @@ import torch
 import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 
-from lstm_ae.config import build
-from lstm_ae.console import CONF
+from lstm_ae.config import CONF, build
 
 
 def main(rounds: int = 7, num_train: int = 12_800) -> None:

@@ -22,8 +22,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import Tensor, nn
 
-from lstm_ae.config import build
-from lstm_ae.console import CONF
+from lstm_ae.config import CONF, build
 from lstm_ae.spec import DataSpec
 from lstm_ae.training.process_settings import keep_freed_memory, subnormals_flushed
 

@@ -9,8 +9,7 @@ test images; and how many black pixels end an image.
 import torch
 from hydra import compose, initialize_config_dir
 
-from lstm_ae.config import build
-from lstm_ae.console import CONF
+from lstm_ae.config import CONF, build
 
 DISTANCES = (1, 50, 100, 200, 400, 700)
 PYRAMID = (

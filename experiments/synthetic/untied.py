@@ -11,8 +11,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import nn
 
-from lstm_ae.config import build
-from lstm_ae.console import CONF
+from lstm_ae.config import CONF, build
 from lstm_ae.training.trainer import best_row
 
 

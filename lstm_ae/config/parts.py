@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 import hydra
 from hydra.utils import execution_whitelist
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 
 from lstm_ae.config import ALLOW
 from lstm_ae.config.values import validate
@@ -112,13 +112,13 @@ def validate_part(node: DictConfig, key: str) -> None:
     part = find_part(node._target_, key)
     _, rules = FOREIGN.get(str(node._target_).rpartition(".")[0], (None, None))
     options = options_of(part, rules)
-    for name in node:
+    for name in map(str, node):
         if name in ("_target_", "_partial_"):
             continue
         if name not in options:
-            near = get_close_matches(str(name), options, n=1)
+            near = get_close_matches(name, options, n=1)
             raise ConfigError(
-                f"{key}.{name}", OmegaConf.to_container(node, resolve=False)[name],
+                f"{key}.{name}", node._get_node(name),
                 f"{part.__name__} has no such option" + (f"; did you mean {near[0]}?" if near else "")
                 + " Remove it from the command line or, where an experiment sets it for another choice of the group, "
                 f"add ~{key}.{name}",
@@ -126,7 +126,7 @@ def validate_part(node: DictConfig, key: str) -> None:
         if OmegaConf.is_missing(node, name):
             raise ConfigError(f"{key}.{name}", "???", "needs a value")
         value = node[name]
-        at = source_of(node, str(name), key)
+        at = source_of(node, name, key)
         if isinstance(value, DictConfig) and "_target_" in value:
             validate_part(value, at)
         else:
@@ -139,7 +139,9 @@ def validate_part(node: DictConfig, key: str) -> None:
 def source_of(node: DictConfig, name: str, key: str) -> str:
     """The key where a value is set: where a plain reference (`${model.hidden_size}`) points, else its own."""
     child = node._get_node(name)
-    reference = REFERENCE.fullmatch(str(child._value())) if OmegaConf.is_interpolation(node, name) else None
+    reference = None
+    if isinstance(child, Node) and OmegaConf.is_interpolation(node, name):
+        reference = REFERENCE.fullmatch(str(child._value()))
     return reference[1] if reference else f"{key}.{name}"
 
 
@@ -150,7 +152,7 @@ def parts_in(node: Any, key: str) -> Iterator[tuple[DictConfig, str]]:
     elif isinstance(node, DictConfig | ListConfig) and not node._is_none():
         children = enumerate(node) if isinstance(node, ListConfig) else node.items()
         for name, child in children:
-            yield from parts_in(child, f"{key}.{name}" if key else str(name))
+            yield from parts_in(child, f"{key}.{name!s}")
 
 
 def targets_in(node: Any) -> Iterator[str]:

@@ -20,7 +20,7 @@ Pair = Annotated[list[Text], Field(min_length=2, max_length=2, description="a li
 Mode = Literal["min", "max"]
 Modes = Annotated[list[Mode], Field(min_length=2, max_length=2, description="a list of two of them")]
 Device = Literal["auto", "cpu", "cuda"]
-StudyName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", description="a name of letters, digits, '_', '-' and '.'")]
+StudyName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", description="a name of letters, numbers, '_', '-' and '.'")]
 
 ROOT = {
     "seed": Seed,

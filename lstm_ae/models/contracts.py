@@ -95,7 +95,7 @@ def require(part: object, key: str, **attributes: type) -> None:
             )
 
 
-def check_shape(found: Tensor, expected: tuple[int, ...], what: str) -> None:
+def check_shape(found: Tensor | None, expected: tuple[int, ...], what: str) -> None:
     """Check the shape of what a part returned.
 
     Raises:

@@ -27,7 +27,9 @@ class LSTMDecoder(nn.Module):
         input_size: what the LSTM reads at each step.
     """
 
-    reads_truth = False  # whether it is taught with the true sequence while it trains
+    reads_truth: bool = False  # whether it is taught with the true sequence while it trains
+    lstm: nn.LSTM
+    output: nn.Sequential
 
     def __init__(
         self,
@@ -76,7 +78,8 @@ class RepeatContextDecoder(LSTMDecoder):
     def start_linear(self, turn: Tensor) -> None:
         """With input weights `turn` - I its state after t steps is (turn^t - I) times the context."""
         size = self.hidden_size
-        self.lstm.weight_ih_l0.chunk(4)[2][:, :size].copy_(turn - torch.eye(size))
+        candidate: Tensor = self.lstm.all_weights[0][0].chunk(4)[2]
+        candidate[:, :size].copy_(turn - torch.eye(size))
 
 
 @part

@@ -70,9 +70,11 @@ class ForecastDecoder(ForecastHead):
                 "model.head.decoder", type(self.decoder).__name__, "reads the truth while it trains, and the steps to "
                 "come are not there to be read; add model.head.decoder.teacher_forcing=0"
             )  # fmt: skip
-        layer, activation = self.decoder.output
-        check_activation(residual, isinstance(activation, nn.Sigmoid), "model.head.decoder.output_activation")
-        self.start_from_persistence(layer)
+        sigmoid = any(isinstance(layer, nn.Sigmoid) for layer in self.decoder.output)
+        check_activation(residual, sigmoid, "model.head.decoder.output_activation")
+        for layer in self.decoder.output:
+            if isinstance(layer, nn.Linear):
+                self.start_from_persistence(layer)
         self.fixed_length = self.shifted  # it writes as many steps as the input has
 
     def forward(self, inputs: Tensor, encoding: Encoding, decoding: Decoding) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """How the weights of a model's LSTMs start. PyTorch orders the gates: input, forget, cell candidate, output."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lstm_ae.errors import ConfigError
 from lstm_ae.models.decoders import LSTMDecoder
+from lstm_ae.models.encoders import LSTMEncoder
 from lstm_ae.spec import NonNegative, part
 
 
@@ -94,41 +95,43 @@ def linear_memory(model: nn.Module, gate_bias: NonNegative) -> None:
     *lower, top = levels(model)
     for encoder, decoder in (*lower, top):
         check_pair(encoder, decoder)
-        for part_of_pair in (encoder, decoder):
-            for _, weight_hh, bias_ih, bias_hh in lstm_weights(part_of_pair.lstm):
+        for lstm in (encoder.lstm, decoder.lstm):
+            for _, weight_hh, bias_ih, bias_hh in lstm_weights(lstm):
                 nn.init.orthogonal_(weight_hh.chunk(4)[2])
                 bias_hh.zero_()
                 for bias, start in zip(bias_ih.chunk(4), (gate_bias, -gate_bias, 0.0, gate_bias), strict=True):
                     bias.fill_(start)
-        turn = encoder.lstm.weight_hh_l0.chunk(4)[2]
+        # The candidate's weights on the input and on the state, of the first layer's forward direction.
+        write_to, turn = (weights.chunk(4)[2] for weights in encoder.lstm.all_weights[0][:2])
         if (encoder, decoder) in lower:
             size, features = encoder.lstm.hidden_size, encoder.lstm.input_size
             basis = turn.clone()
             turn.copy_(basis @ torch.eye(size).roll(features, dims=0) @ basis.T)
             write = basis[:, :features]
-            encoder.lstm.weight_ih_l0.chunk(4)[2].copy_(write)
+            write_to.copy_(write)
             steps_back = -1 if decoder.reverse else decoder.length
-            decoder.output[0].weight.copy_(write.T @ torch.linalg.matrix_power(turn.T, steps_back))
-            decoder.output[0].bias.zero_()
+            readout = next(layer for layer in decoder.output if isinstance(layer, nn.Linear))
+            readout.weight.copy_(write.T @ torch.linalg.matrix_power(turn.T, steps_back))
+            readout.bias.zero_()
         back = turn.T if decoder.reverse else turn
-        decoder.lstm.weight_hh_l0.chunk(4)[2].copy_(back)
+        decoder.lstm.all_weights[0][1].chunk(4)[2].copy_(back)
         decoder.start_linear(back)
 
 
-def lstm_weights(module: nn.Module) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+def lstm_weights(module: nn.Module) -> Iterator[tuple[Tensor, ...]]:
     """The weights of every layer and direction of every LSTM in `module`: input and recurrent weights, two biases."""
     for lstm in module.modules():
         if isinstance(lstm, nn.LSTM):
-            yield from lstm.all_weights
+            yield from map(tuple, lstm.all_weights)
 
 
-def levels(model: nn.Module) -> list[tuple[nn.Module, LSTMDecoder]]:
+def levels(model: nn.Module) -> list[tuple[LSTMEncoder, LSTMDecoder]]:
     """The pairs of an encoder and the decoder that undoes it, the top last: one pair, or all levels of a pyramid.
 
     Raises:
         ConfigError: pyramids of different heights.
     """
-    parts = (model.encoder, model.decoder)
+    parts: tuple[Any, Any] = (model.encoder, model.decoder)
     lower = [list(getattr(one, "lower", ())) for one in parts]
     if len(lower[0]) != len(lower[1]):
         raise ConfigError(
@@ -145,8 +148,8 @@ def check_pair(encoder: nn.Module, decoder: nn.Module) -> None:
         ConfigError: it cannot.
     """
     lstms = [getattr(one, "lstm", None) for one in (encoder, decoder)]
-    fits = all(isinstance(lstm, nn.LSTM) and lstm.num_layers == 1 for lstm in lstms)
-    if not fits or not hasattr(decoder, "start_linear") or lstms[0].hidden_size != lstms[1].hidden_size:
+    sizes = {lstm.hidden_size for lstm in lstms if isinstance(lstm, nn.LSTM) and lstm.num_layers == 1}
+    if None in lstms or len(sizes) != 1 or not hasattr(decoder, "start_linear"):
         raise ConfigError(
             "model.initialization", "linear_memory", "needs an encoder and a decoder with one LSTM layer each, of the "
             "same hidden_size; use model/initialization=orthogonal for others"

@@ -50,19 +50,20 @@ class Objective:
         reconstruction = F.mse_loss(output.reconstruction, batch.inputs)
         metrics = {"reconstruction": reconstruction}
         loss = self.reconstruction_weight * reconstruction
-        if output.logits is not None:
+        if output.logits is not None and batch.labels is not None:
             metrics["cross_entropy"] = F.cross_entropy(output.logits, batch.labels)
-            metrics["accuracy"] = (output.logits.argmax(dim=1) == batch.labels).float().mean()
+            metrics["accuracy"] = output.logits.argmax(dim=1).eq(batch.labels).float().mean()
             loss = loss + (1 - self.reconstruction_weight) * metrics["cross_entropy"]
-        elif output.forecast is not None:
+        elif output.forecast is not None and batch.targets is not None:
             error = output.forecast - batch.targets
             squares = error.square()
             metrics["forecast"] = squares.mean()
             metrics["forecast_unseen"] = squares[:, -batch.horizon :, 0].mean()
             if squares.shape[1] > batch.horizon:
                 metrics["forecast_seen"] = squares[:, : -batch.horizon, 0].mean()
-            weighted = training and self.time_effect_weight < 1
-            task = time_effect_loss(error, batch.time, self.time_effect_weight) if weighted else metrics["forecast"]
+            task = metrics["forecast"]
+            if training and self.time_effect_weight < 1 and batch.time is not None:
+                task = time_effect_loss(error, batch.time, self.time_effect_weight)
             loss = loss + (1 - self.reconstruction_weight) * task
         return {"loss": loss, **metrics}
 

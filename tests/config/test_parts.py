@@ -11,10 +11,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 import lstm_ae
-from lstm_ae.config import ALLOW
+from lstm_ae.config import ALLOW, CONF
 from lstm_ae.config.build import build_model
 from lstm_ae.config.parts import build_part, find_part
-from lstm_ae.console import CONF
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.spec import DataSpec, is_part
 from tests.commands import TINY_DIGITS, run, train

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from pydantic import Field
 
+from lstm_ae.config import CONF
 from lstm_ae.config.parts import find_part, options_of, parts_in
 from lstm_ae.config.rules import GROUPS, ROOT, validate_config
 from lstm_ae.config.values import validate, words
-from lstm_ae.console import CONF
 from lstm_ae.errors import ConfigError
 
 

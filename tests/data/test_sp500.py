@@ -307,6 +307,6 @@ def test_a_missing_table_is_named(tmp_path, monkeypatch):
 def test_defaults_match_the_yaml():
     from omegaconf import OmegaConf
 
-    from lstm_ae.console import CONF
+    from lstm_ae.config import CONF
 
     assert DEFAULTS.keys() <= OmegaConf.load(f"{CONF}/dataset/sp500.yaml").keys()

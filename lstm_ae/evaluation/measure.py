@@ -39,7 +39,7 @@ def evaluate(model: Autoencoder, objective: Objective, data: SequenceData) -> Ev
     test = {name: value.item() for name, value in objective(output, part).items()}
     baselines = reconstruction_baselines(data.train, part, model.encoder.context_size)
     naive: dict[str, Tensor] = {}
-    if output.logits is not None:
+    if output.logits is not None and part.labels is not None:
         baselines |= accuracy_baselines(data.train, part)
     if output.forecast is not None:
         naive = naive_forecasts(data)

@@ -51,11 +51,11 @@ def blocks(rows: dict[str, dict[str, float | None]], first: int) -> list[str]:
         values = [found.get(name) for found in rows.values()]
         columns[name] = name.split("_") + ["" if value is None else f"{value:.5g}" for value in values]
     height = max(len(column) for column in columns.values())
-    made, lines = [], []
+    made: list[list[str]] = []
     for column in columns.values():
         cells = [""] * (height - len(column)) + column
         width = max(map(len, cells))
-        if not lines or len(lines[0]) + 2 + width > WIDTH:
-            made.append(lines := [name.ljust(first) for name in [""] * (height - len(rows)) + list(rows)])
-        lines[:] = [f"{line}  {cell.rjust(width)}" for line, cell in zip(lines, cells, strict=True)]
+        if not made or len(made[-1][0]) + 2 + width > WIDTH:
+            made.append([name.ljust(first) for name in [""] * (height - len(rows)) + list(rows)])
+        made[-1] = [f"{line}  {cell.rjust(width)}" for line, cell in zip(made[-1], cells, strict=True)]
     return ["\n".join(line.rstrip() for line in lines) for lines in made]

@@ -1,5 +1,7 @@
 """Figures of what a model makes of classes: the confusion of a classifier, and the contexts."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -27,8 +29,10 @@ def confusion(class_names: tuple[str, ...], labels: Tensor, predicted: Tensor) -
             axes.text(guess, true, counts[true, guess], ha="center", va="center", fontsize=8 if classes <= 15 else 6,
                       color="white" if shares[true, guess] > 0.4 else "black")  # fmt: skip
         names = [shortened(name, 20) for name in class_names]
-        upright = {} if max(map(len, names)) <= 2 else {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
-        axes.set_xticks(range(classes), names, **upright)
+        turned: dict[str, Any] = (
+            {} if max(map(len, names)) <= 2 else {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+        )
+        axes.set_xticks(range(classes), names, **turned)
         axes.set_yticks(range(classes), names)
     axes.grid(False)
     axes.set(xlabel="predicted", ylabel="true", title=f"accuracy {np.trace(counts) / counts.sum():.2%}")
@@ -45,7 +49,7 @@ def contexts(class_names: tuple[str, ...], context: Tensor, labels: Tensor | Non
     figure = Figure(figsize=(7, 5.6))
     axes = figure.subplots()
     if labels is None or not class_names:
-        axes.scatter(*points.T, s=12, alpha=0.5, linewidths=0, color="#00798c")
+        axes.scatter(points[:, 0], points[:, 1], s=12, alpha=0.5, linewidths=0, color="#00798c")
     else:
         scatter_classes(figure, axes, class_names, points, labels[:SHOWN_CONTEXTS].numpy())
     axes.set(xlabel=f"first principal component ({first:.0%} of the variance)", ylabel=f"second ({second:.0%})",
@@ -62,12 +66,11 @@ def scatter_classes(
     for k in present:
         cloud, colour = points[labels == k], f"C{k % 10}"
         marker = "o" if short else MARKERS[k % len(MARKERS)]
-        axes.scatter(*cloud.T, s=12, alpha=0.5, color=colour, marker=marker, linewidths=0,
+        axes.scatter(cloud[:, 0], cloud[:, 1], s=12, alpha=0.5, color=colour, marker=marker, linewidths=0,
                      label=shortened(class_names[k], 20))  # fmt: skip
         if short:
+            x, y = np.median(cloud, axis=0)
             box = {"facecolor": "white", "edgecolor": colour, "boxstyle": "circle"}
-            axes.text(*np.median(cloud, axis=0), class_names[k], ha="center", va="center", weight="bold", bbox=box)
+            axes.text(x, y, class_names[k], ha="center", va="center", weight="bold", bbox=box)
     if not short and len(present) <= NAMED_CLASSES:
-        legend = figure.legend(loc="outside right center", ncols=-(-len(present) // 30), fontsize=8, markerscale=1.8)
-        for handle in legend.legend_handles:
-            handle.set_alpha(1)
+        figure.legend(loc="outside right center", ncols=-(-len(present) // 30), fontsize=8, markerscale=1.8)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lstm_ae.figures.style import LIMIT, TRAIN, VALIDATION, legend_below
+from lstm_ae.figures.style import LIMIT, TRAIN, VALIDATION, legend_below, scale_axis
 from lstm_ae.metrics import find
 
 COLUMNS = 3  # metrics side by side
@@ -64,8 +64,7 @@ def curves(history: History, names: list[str], best_epoch: int) -> Figure:
             if np.isfinite(values).any():
                 axes.plot(epochs, values, **style, marker="o" if len(epochs) < 3 else "")
         metric = find(f"val/{name}")
-        if metric.logarithmic and any((line.get_ydata() > 0).any() for line in axes.lines):
-            axes.set_yscale("log")
+        scale_axis(axes, metric)
         axes.axvline(best_epoch, **LIMIT, label=f"best epoch: {best_epoch:g}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(epochs) == 1:
@@ -87,6 +86,5 @@ def epochs_and_time(
 
     Beyond both ends of the training, time goes on at its mean pace.
     """
-    ends = epochs[-1], passed[-1]
-    known = [[-end, 0, *values, 2 * end] for end, values in zip(ends, (epochs, passed), strict=True)]
-    return (lambda x: np.interp(x, *known)), (lambda x: np.interp(x, *reversed(known)))
+    x, y = (np.array([-values[-1], 0, *values, 2 * values[-1]]) for values in (epochs, passed))
+    return (lambda epoch: np.interp(epoch, x, y)), (lambda time: np.interp(time, y, x))

@@ -1,4 +1,7 @@
-"""Figures of sequences that are images read in order (`spec.image_shape`): drawn as images."""
+"""Figures of sequences that are images read in order, drawn as images.
+
+`shape` is `spec.image_shape`: (height, width).
+"""
 
 import math
 
@@ -18,38 +21,44 @@ SAMPLES = 30
 CAPTION = 7  # font size
 
 
-def image_samples(data: SequenceData, test: Sequences) -> Figure:
+def image_samples(data: SequenceData, shape: tuple[int, int], test: Sequences) -> Figure:
     """The first test images as they are, with their classes."""
     spec, first = data.spec, test[:SAMPLES]
     columns = min(COLUMNS, len(first))
     rows = math.ceil(len(first) / columns)
     figure = Figure(figsize=(8, 0.6 + 0.95 * rows))
     images = original_units(data, first, first.inputs)
-    draw_images(figure.subplots(), images.reshape(-1, *spec.image_shape), class_captions(data, first), columns)
+    draw_images(figure.subplots(), images.reshape(-1, *shape), class_captions(data, first), columns)
     figure.suptitle(f"{spec.name}: {len(test)} test images, read in {spec.length} steps of {spec.features}")
     return figure
 
 
-def image_sheet(data: SequenceData, test: Sequences, output: Output) -> Figure:
+def image_sheet(data: SequenceData, shape: tuple[int, int], test: Sequences, output: Output) -> Figure:
     """The first test images above their reconstructions."""
     first = torch.arange(min(COLUMNS, len(test)))
-    return draw_pairs(data, test, output, first, class_captions(data, test[first]), height=2.3)
+    return draw_pairs(data, shape, test, output, first, class_captions(data, test[first]), height=2.3)
 
 
-def image_reconstructions(data: SequenceData, test: Sequences, output: Output) -> Figure:
+def image_reconstructions(data: SequenceData, shape: tuple[int, int], test: Sequences, output: Output) -> Figure:
     """Three test images above their reconstructions, by the size of their error (see `quartiles`)."""
     errors = sequence_errors(test, output.reconstruction)
     chosen = quartiles(errors)
     captions = [f"{words}\nmean squared: {errors[i]:.2g} (scaled)" for i, words in chosen.items()]
-    return draw_pairs(data, test, output, torch.tensor(list(chosen)), captions, height=5)
+    return draw_pairs(data, shape, test, output, torch.tensor(list(chosen)), captions, height=5)
 
 
 def draw_pairs(
-    data: SequenceData, test: Sequences, output: Output, chosen: Tensor, captions: list[str], height: float
+    data: SequenceData,
+    shape: tuple[int, int],
+    test: Sequences,
+    output: Output,
+    chosen: Tensor,
+    captions: list[str],
+    height: float,
 ) -> Figure:
     """The test images at the positions `chosen`, with captions, in a row above their reconstructions."""
     part = test[chosen]
-    pairs = [original_units(data, part, values).reshape(-1, *data.spec.image_shape)
+    pairs = [original_units(data, part, values).reshape(-1, *shape)
              for values in (part.inputs, output.reconstruction[chosen])]  # fmt: skip
     figure = Figure(figsize=(8, height))
     axes = figure.subplots()
@@ -93,7 +102,7 @@ def draw_images(
     axes.spines[:].set_visible(False)
 
 
-def image_errors(data: SequenceData, test: Sequences, output: Output) -> Figure:
+def image_errors(data: SequenceData, shape: tuple[int, int], test: Sequences, output: Output) -> Figure:
     """Where in an image the context forgets: the mean squared error at each pixel, beside the variance there."""
     error = (output.reconstruction - test.inputs).square().mean(0).numpy()
     variance = test.inputs.var(0, correction=0).numpy()
@@ -101,7 +110,7 @@ def image_errors(data: SequenceData, test: Sequences, output: Output) -> Figure:
     pictures = (("error of the reconstruction", error), ("variance (the error of predicting the mean)", variance))
     top = max(error.max(), variance.max()) or 1.0
     for axes, (name, values) in zip(figure.subplots(1, 2), pictures, strict=True):
-        image = axes.imshow(values.reshape(data.spec.image_shape), cmap="magma", vmin=0, vmax=top)
+        image = axes.imshow(values.reshape(shape), cmap="magma", vmin=0, vmax=top)
         axes.set(title=name, xticks=[], yticks=[])
         axes.grid(False)
     figure.colorbar(image, ax=figure.axes, label="mean squared error (scaled)")

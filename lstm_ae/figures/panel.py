@@ -41,8 +41,9 @@ class Windows:
     @cached_property
     def scaled(self) -> dict[str, Tensor]:
         """The forecasts of the model and the naive ones of the target after the input, (n, horizon), scaled."""
-        forecast = {} if self.output.forecast is None else {"forecast": self.output.forecast[:, -self.test.horizon :, 0]}
-        return forecast | self.naive
+        forecast = self.output.forecast
+        mine = {} if forecast is None else {"forecast": forecast[:, -self.test.horizon :, 0]}
+        return mine | self.naive
 
     @cached_property
     def forecasts(self) -> dict[str, np.ndarray]:
@@ -119,8 +120,8 @@ def next_step(windows: Windows) -> Figure:
     rows, target = windows.series[same], int(windows.begin[same[0]]) + spec.length
     before = panel.values[rows, target - 1, 0]
     relative = bool((before > 0).all())  # a percentage of anything else means nothing
-    actual, forecast = (100 * (values / before - 1) if relative else values - before
-                        for values in (panel.values[rows, target, 0], windows.forecasts["forecast"][same, 0]))  # fmt: skip
+    after = panel.values[rows, target, 0], windows.forecasts["forecast"][same, 0]
+    actual, forecast = (100 * (values / before - 1) if relative else values - before for values in after)
     figure = Figure(figsize=(8, 4.4))
     axes = figure.subplots()
     places = np.arange(len(rows))
@@ -164,8 +165,8 @@ def whole_window(windows: Windows) -> Figure:
 def against_baselines(windows: Windows) -> Figure:
     """The error after the input of the model and of every baseline, with the skill against persistence."""
     metric, test = find("test/forecast_unseen"), windows.test
-    truth = test.targets[:, -test.horizon :, 0]
-    errors = {name: (values - truth).square().mean().item() for name, values in windows.scaled.items()}
+    truth = np.asarray(test.targets)[:, -test.horizon :, 0]
+    errors = {name: float(np.square(values.numpy() - truth).mean()) for name, values in windows.scaled.items()}
     base = errors["persistence"]
     names = list(errors)[::-1]
     figure = Figure(figsize=(8, 1.4 + 0.3 * len(names)))

@@ -1,6 +1,7 @@
 """The figures of a run: which ones its data and its model give something for, and what stands above them."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -47,21 +48,20 @@ def draw_run(
     if data.panel is not None:
         figures |= panel_figures(data, data.panel, test, output, naive)
     elif spec.image_shape is None:
-        figures["samples"] = lambda: samples(data, test)
+        figures["samples"] = partial(samples, data, test)
     if spec.image_shape is None:
-        figures["reconstructions"] = lambda: reconstructions(data, test, output)
-        figures["error_by_position"] = lambda: error_by_step(data, test, output)
+        figures["reconstructions"] = partial(reconstructions, data, test, output)
+        figures["error_by_position"] = partial(error_by_step, data, test, output)
     else:
-        figures["samples"] = lambda: image_samples(data, test)
-        figures["images"] = lambda: image_sheet(data, test, output)
-        figures["reconstructions"] = lambda: image_reconstructions(data, test, output)
-        figures["error_by_position"] = lambda: image_errors(data, test, output)
+        figures["samples"] = partial(image_samples, data, spec.image_shape, test)
+        figures["images"] = partial(image_sheet, data, spec.image_shape, test, output)
+        figures["reconstructions"] = partial(image_reconstructions, data, spec.image_shape, test, output)
+        figures["error_by_position"] = partial(image_errors, data, spec.image_shape, test, output)
     figures |= learning_curves(history, best_epoch)
-    if output.logits is not None:
-        predicted = output.logits.argmax(1)
-        figures["confusion"] = lambda: confusion(spec.class_names, test.labels, predicted)
+    if output.logits is not None and test.labels is not None:
+        figures["confusion"] = partial(confusion, spec.class_names, test.labels, output.logits.argmax(1))
     if min(output.context.shape) >= 2:  # two components need two of each
-        figures["contexts"] = lambda: contexts(spec.class_names, output.context, test.labels)
+        figures["contexts"] = partial(contexts, spec.class_names, output.context, test.labels)
     return save_figures({folder / f"{name}.png": make for name, make in figures.items()}, title)
 
 

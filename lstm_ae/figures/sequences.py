@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from lstm_ae.data.sequence_data import SequenceData, Sequences
-from lstm_ae.figures.style import MEAN, ORIGINAL, RECONSTRUCTION, legend_below
+from lstm_ae.figures.style import MEAN, ORIGINAL, RECONSTRUCTION, legend_below, scale_axis
 from lstm_ae.metrics import find
 from lstm_ae.models.autoencoder import Output
 from lstm_ae.spec import DataSpec
@@ -56,7 +56,7 @@ def reconstructions(data: SequenceData, test: Sequences, output: Output) -> Figu
         lines = [(original_units(data, one, values)[0], style) for values, style in pair]
         words = f"{words}: mean squared error {errors[i]:.2g} (scaled)"
         positions = np.arange(data.spec.length)
-        if data.panel is not None:
+        if data.panel is not None and test.series is not None and test.time is not None:
             words = f"{data.panel.series[int(test.series[i])]}, {words}"
             positions = data.panel.times[positions + int(test.time[i])]
         rows.append(Row(words, positions, lines))
@@ -73,8 +73,7 @@ def error_by_step(data: SequenceData, test: Sequences, output: Output) -> Figure
               [(variance, MEAN), (error, RECONSTRUCTION)])  # fmt: skip
     figure = draw_rows(data.spec, [row], "step", share=True, height=3)
     for axes in figure.axes:
-        if find("test/reconstruction").logarithmic and any((line.get_ydata() > 0).any() for line in axes.lines):
-            axes.set_yscale("log")
+        scale_axis(axes, find("test/reconstruction"))
     legend_below(figure)
     return figure
 

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-STYLE = {
+from lstm_ae.metrics import Metric
+
+STYLE: dict[Any, Any] = {
     "figure.dpi": 120,
     "figure.constrained_layout.use": True,
     "figure.titlesize": 9,
@@ -35,6 +39,12 @@ def shortened(name: str, length: int) -> str:
     """A name of at most `length` characters; of a longer one, the beginning and the end."""
     end = (length - 1) // 2
     return name if len(name) <= length else f"{name[: length - 1 - end]}…{name[len(name) - end :]}"
+
+
+def scale_axis(axes: Axes, metric: Metric) -> None:
+    """Make the vertical axis logarithmic if the metric's is and any of the lines on it has a value above 0."""
+    if metric.logarithmic and any((np.asarray(line.get_ydata()) > 0).any() for line in axes.lines):
+        axes.set_yscale("log")
 
 
 def legend_below(figure: Figure, columns: int = 3) -> None:

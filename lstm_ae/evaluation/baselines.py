@@ -92,7 +92,7 @@ def logistic_regression(train: Sequences, test: Sequences) -> float:
 
     scikit-learn's, with its usual L2 penalty (C = 1), solved by L-BFGS within `REGRESSION_ITERATIONS` iterations. It is
     fitted on the whole training part, or on as many sequences of it as hold `REGRESSION_VALUES` numbers, chosen at
-    random with a fixed seed. This bounds the time that it takes: 0.02 s for 1,079 digits of 64 values, and 4 s for
+    random with a fixed seed. This bounds the time that it takes: 0.02 s for 1,079 images of 64 values, and 4 s for
     54,000 MNIST images of 784 (one thread), where 50 iterations reach an accuracy of 0.923 and 100 reach 0.924.
     """
     assert train.labels is not None and test.labels is not None

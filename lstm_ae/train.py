@@ -55,8 +55,9 @@ def train(
 
     from lstm_ae.config import build
     from lstm_ae.data.sequence_data import fingerprint
-    from lstm_ae.evaluation.baselines import baselines
-    from lstm_ae.evaluation.measure import report
+    from lstm_ae.evaluation.measure import evaluate
+    from lstm_ae.evaluation.table import results_table
+    from lstm_ae.figures.run import draw_run, run_title
     from lstm_ae.training import checkpoint
     from lstm_ae.training.checkpoint import load_weights
     from lstm_ae.training.trainer import best_row
@@ -119,15 +120,14 @@ def train(
     reached = outcome(history)
     best_file = directory.checkpoints / "best.pt"
     load_weights(best_file, checkpoint.load(best_file), model)
-    test, rivals, figures = report(directory.figures, config, model, objective, data, history, reached["best_epoch"])
-    baseline = {f"test/{name}": value for name, value in
-                baselines(data.train, data.test, model.encoder.context_size).items()} | rivals  # fmt: skip
-    directory.update_summary(status="completed", test=test, baselines=baseline, **reached)
+    result = evaluate(model, objective, data)
+    directory.update_summary(status="completed", test=result.test, baselines=result.baselines, **reached)
     names, values = ([monitor], [reached["best"]]) if isinstance(monitor, str) else (monitor, reached["best"])
     best = ", ".join(f"{name} {value:.6g}" for name, value in zip(names, values, strict=True))
     log.info("best %s at epoch %d of %d", best, reached["best_epoch"], len(history))
-    for name, value in (test | baseline).items():
-        log.info("%-30s %.6g%s", name, value, "  (baseline)" if name in baseline else "")
+    log.info("on the test part:\n%s", results_table(result.test, result.baselines))
+    title = run_title(config, data.spec)
+    figures = draw_run(directory.figures, title, data, history, reached["best_epoch"], result.output, result.naive)
     log.info("figures: %s", "  ".join(path.name for path in figures))
     log.info("look at them in %s", directory.figures)
     return reached["best"]

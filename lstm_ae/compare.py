@@ -13,7 +13,7 @@ from typing import TextIO
 
 import pandas as pd
 
-from lstm_ae.console import CONF, run_command
+from lstm_ae.console import run_command
 from lstm_ae.errors import UserError
 from lstm_ae.files import write_whole
 from lstm_ae.metrics import Better

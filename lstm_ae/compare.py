@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--metrics", metavar="LIST", help="default: the monitor and the other val/ metrics")
     what.add_argument(
         "--results", action="store_true",
-        help="the test metrics as well, each beside its baselines: for reporting what validation chose, not for choosing",
+        help="the test metrics as well, each beside its baselines: to report what validation chose, not to choose by",
     )  # fmt: skip
     what.add_argument("--keys", metavar="LIST", help="config keys; default: those that differ")
     what.add_argument("--group-by-seed", action="store_true", help="mean, deviation, count over seeds and folds")

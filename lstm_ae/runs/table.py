@@ -96,7 +96,7 @@ def results(measured: Sequence[str]) -> list[str]:
 
 
 def better(key: str, runs: pd.DataFrame) -> Better:
-    """Whether the best of `key` is its `min` or its `max`: as the table of metrics knows, else as a run's monitor says."""
+    """Whether the best of `key` is its `min` or its `max`: as the table of metrics says, else a run's `mode`."""
     known = find(key).better
     if known is None:
         pairs = zip(runs["monitor"], runs["mode"], strict=True)

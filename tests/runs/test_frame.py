@@ -25,7 +25,8 @@ def test_columns_and_values(tmp_path):
     first, second = runs.to_dict("records")
     expected = {
         "run": "0", "path": str(tmp_path / "0"), "trial": 0, "status": "completed", "monitor": "val/loss",
-        "mode": "min", "epochs": 3, "best_epoch": 2, "seconds": 1.5, "git_commit": "c0ffee", "data": "123abc", "note": None,
+        "mode": "min", "epochs": 3, "best_epoch": 2, "seconds": 1.5, "git_commit": "c0ffee", "data": "123abc",
+        "note": None,
         "optimizer": "adam", "seed": 0, "model.hidden_size": 8, "model.encoder.hidden_size": 8, "dataset.seed": 0,
         "optimizer.betas": "[0.9, 0.999]", "val/loss": 0.25, "val/accuracy": 0.75, "test/loss/mean": 0.9,
         "overrides": ("seed=0", "model.hidden_size=8", "optimizer.lr=0.01"),

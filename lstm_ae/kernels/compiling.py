@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,13 @@ TIMEOUT = 300  # seconds
 
 class CannotCompile(Exception):
     """There is no compiler, or it failed; the text says which, in one line."""
+
+
+class Compiled(NamedTuple):
+    """A shared library, and who compiled it."""
+
+    path: Path
+    compiler: str
 
 
 def compiler() -> list[str]:
@@ -67,7 +75,7 @@ def cache_directory() -> Path:
     return Path(root) / "lstm_ae" / "kernels"
 
 
-def compiled(sources: list[Path], extra: tuple[str, ...] = ()) -> Path:
+def compiled(sources: list[Path], extra: tuple[str, ...] = ()) -> Compiled:
     """The shared library of `sources`, from the cache if it is there.
 
     The name holds a hash of all that the library depends on: sources, flags, the compiler's version, the processor.
@@ -83,12 +91,20 @@ def compiled(sources: list[Path], extra: tuple[str, ...] = ()) -> Path:
     """
     command = compiler()
     told = version(command)
-    parts = [*(source.read_text() for source in sources), *FLAGS, *map(repr, NATIVE), *extra, *command, told, processor()]
+    parts = [
+        *(source.read_text() for source in sources),
+        *FLAGS,
+        *map(repr, NATIVE),
+        *extra,
+        *command,
+        told,
+        processor(),
+    ]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     name = f"lstm-{digest[:20]}.so"
     directory = cache_directory()
     if (directory / name).is_file():
-        return directory / name
+        return Compiled(directory / name, told)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=directory).close()
@@ -105,7 +121,7 @@ def compiled(sources: list[Path], extra: tuple[str, ...] = ()) -> Path:
     finally:
         Path(temporary).unlink(missing_ok=True)
     log.debug("compiled in %.1f s: %s", time.perf_counter() - started, directory / name)
-    return directory / name
+    return Compiled(directory / name, told)
 
 
 def _compile(head: list[str], tail: list[str]) -> None:

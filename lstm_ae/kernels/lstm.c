@@ -242,7 +242,7 @@ static long plan(const Layer *l, int backward, Plan *p) {
     p->dx_stride = round_up(l->inputs, LANES);
     /* Blocks of about 64 sequences, equally long, as many for each thread. */
     const long threads = max(1, min(l->threads, l->batch / 4));
-    p->blocks = round_up(round_up(l->batch, 64) / 64, threads);
+    p->blocks = round_up(round_up(l->batch, 48) / 48, threads);
     p->block = round_up(round_up(l->batch, p->blocks) / p->blocks, LANES / p->tile);
     p->blocks = round_up(l->batch, p->block) / p->block;
     p->workers = min(threads, p->blocks);
@@ -453,8 +453,8 @@ INLINE void gates_to_memory(vec v[4], int halves) {
 }
 
 /* A step of one tile: gates [rows][quad] -> the new cell [rows][tile] and h (z's rows). The tape, if there is one,
- * takes i, f, g, o and c. */
-INLINE void cells(int halves, const Plan *p, long rows, const float *gates, float *cell, float *h, float *tape) {
+ * takes i, f, g, o and c. Two loops, because h waits for c: in one, the processor runs out of independent work. */
+INLINE void cells(int halves, const Plan *p, long rows, float *gates, float *cell, float *h, float *tape) {
     const long group = halves ? 2 : 1, tile = LANES / group;
     for (long row = 0; row < rows; row += group) {
         const long j = row * tile;
@@ -464,11 +464,15 @@ INLINE void cells(int halves, const Plan *p, long rows, const float *gates, floa
         const vec i = sigmoid(v[0]), f = sigmoid(v[1]), g = hyperbolic_tangent(v[2]), o = sigmoid(v[3]);
         const vec c = f * load(cell + j) + i * g;
         store(cell + j, c);
-        store_rows(h + row * p->z_stride, p->z_stride, halves, o * hyperbolic_tangent(c));
+        store(gates + 4 * j, o);
         if (tape) {
             const vec kept[5] = {i, f, g, o, c};
             UNROLL for (int k = 0; k < 5; k++) store(tape + 5 * j + k * LANES, kept[k]);
         }
+    }
+    for (long row = 0; row < rows; row += group) {
+        const long j = row * tile;
+        store_rows(h + row * p->z_stride, p->z_stride, halves, load(gates + 4 * j) * hyperbolic_tangent(load(cell + j)));
     }
 }
 

@@ -15,7 +15,7 @@ from lstm_ae.kernels.compiling import CannotCompile, compiled
 
 log = logging.getLogger(__name__)
 
-SOURCES = [Path(__file__).with_name("lstm.c")]
+SOURCES = [Path(__file__).with_name(name) for name in ("lstm.c", "adam.c")]
 
 
 class Call(ctypes.Structure):
@@ -44,6 +44,8 @@ class Library(NamedTuple):
 
     functions: ctypes.CDLL
     team: int | None  # address of OpenMP's GOMP_parallel
+    compiler: str
+    lanes: int  # floats in a vector
 
 
 @cache
@@ -55,7 +57,7 @@ def library() -> Library:
     """
     if sys.platform not in ("linux", "darwin"):
         raise CannotCompile(f"the native LSTM layer is for Linux and macOS, not for {sys.platform}")
-    path = compiled(SOURCES)
+    path, compiler = compiled(SOURCES)
     try:
         functions = ctypes.CDLL(str(path))
     except OSError as error:
@@ -68,10 +70,23 @@ def library() -> Library:
         ("lstm_backward", [pointer], None),
         ("lstm_lanes", [], ctypes.c_int),
         ("lstm_activations", [ctypes.c_int64, *[ctypes.c_void_p] * 3], None),
+        ("gradient_norm", [ctypes.c_int64, ctypes.c_void_p], ctypes.c_double),
+        ("adam_step", [ctypes.c_int64, ctypes.c_void_p, *[ctypes.c_double] * 6, ctypes.c_int], None),
     ):
         function = getattr(functions, name)
         function.argtypes, function.restype = arguments, result
-    return Library(functions, _team())
+    return Library(functions, _team(), compiler, functions.lstm_lanes())
+
+
+@cache
+def usable() -> bool:
+    """Whether the library can be had; if not, a line in the log says why, once."""
+    try:
+        library()
+    except CannotCompile as error:
+        log.warning("no native LSTM layer, torch computes instead: %s", error)
+        return False
+    return True
 
 
 def _team() -> int | None:
@@ -130,6 +145,7 @@ class LayerFunction(torch.autograd.Function):
     def forward(
         ctx: Any, reading: Reading, x: Tensor | None, hidden: Tensor | None, cell: Tensor | None, *weights: Tensor
     ) -> tuple[Tensor | None, Tensor, Tensor]:
+        """As `layer`, and keeps what the gradients need."""
         tapes: list[Tensor] = []
         results = _forward(reading, x, hidden, cell, weights, tapes)
         ctx.save_for_backward(x, hidden, cell, *weights, *tapes)
@@ -140,6 +156,7 @@ class LayerFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_out: Tensor | None, d_hidden: Tensor | None, d_cell: Tensor | None) -> tuple[Any, ...]:
+        """Gradients of the results -> gradients of what is differentiable in `forward`'s arguments."""
         x, hidden, cell, *rest = ctx.saved_tensors
         directions = len(rest) // 5
         weights, tapes = rest[:-directions], rest[-directions:]
@@ -202,7 +219,11 @@ def _forward(
     for direction in range(directions):
         call = _call(reading, x, hidden, cell, weights[4 * direction : 4 * direction + 4], direction)
         if out is not None:
-            call.out, call.out_batch, call.out_time = out.data_ptr() + 4 * direction * units, out.stride(0), out.stride(1)
+            call.out, call.out_batch, call.out_time = (
+                out.data_ptr() + 4 * direction * units,
+                out.stride(0),
+                out.stride(1),
+            )
         call.h_last, call.c_last = _pointer(last_hidden, direction), _pointer(last_cell, direction)
         if tapes is not None:
             tapes.append(new(functions.lstm_tape(call)))

@@ -1,4 +1,4 @@
-"""Clipping and the step of Adam or AdamW in one go: on a small model, their many calls cost more than the model does."""
+"""Clipping and Adam in one go: on a small model, their many calls cost more than the model itself."""
 
 import ctypes
 from collections.abc import Iterator
@@ -25,10 +25,14 @@ def clip_and_step(optimizer: torch.optim.Optimizer, max_norm: float | None, back
         (group, [parameter for parameter in group["params"] if parameter.grad is not None])
         for group in optimizer.param_groups
     ]
-    if backend == "native" and type(optimizer) in (torch.optim.Adam, torch.optim.AdamW) and native.usable():
-        if all(_is_plain(group) and all(map(_is_simple, parameters)) for group, parameters in groups):
-            _native_step(optimizer, groups, max_norm)
-            return
+    if (
+        backend == "native"
+        and type(optimizer) in (torch.optim.Adam, torch.optim.AdamW)
+        and all(_is_plain(group) and all(map(_is_simple, parameters)) for group, parameters in groups)
+        and native.usable()
+    ):
+        _native_step(optimizer, groups, max_norm)
+        return
     if max_norm is not None:
         nn.utils.clip_grad_norm_([parameter for _, parameters in groups for parameter in parameters], max_norm)
     optimizer.step()

@@ -1,5 +1,6 @@
 """C sources -> a shared library, compiled once per machine and kept in a cache."""
 
+import atexit
 import hashlib
 import importlib.util
 import logging
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 NATIVE = ("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ("-mcpu=native",)  # the first one accepted
+MORE_FLAGS = "LSTM_AE_CFLAGS"  # environment variable: flags after all others, for debugging
 TIMEOUT = 300  # seconds
 
 
@@ -75,21 +77,19 @@ def cache_directory() -> Path:
     return Path(root) / "lstm_ae" / "kernels"
 
 
-def compiled(sources: list[Path], extra: tuple[str, ...] = ()) -> Compiled:
+def compiled(sources: list[Path]) -> Compiled:
     """The shared library of `sources`, from the cache if it is there.
 
     The name holds a hash of all that the library depends on: sources, flags, the compiler's version, the processor.
     It is written under a temporary name and then renamed, so processes that start together at worst compile twice. A
     cache that cannot be written costs a compilation per process, into a temporary directory.
 
-    Args:
-        sources: C files.
-        extra: flags after the usual ones, which they may contradict.
+    `LSTM_AE_CFLAGS` adds flags: "-march=x86-64" makes code for any x86-64, "-fsanitize=address" finds wrong addresses.
 
     Raises:
         CannotCompile: no compiler, or it failed.
     """
-    command = compiler()
+    command, extra = compiler(), shlex.split(os.environ.get(MORE_FLAGS, ""))
     told = version(command)
     parts = [
         *(source.read_text() for source in sources),
@@ -110,6 +110,7 @@ def compiled(sources: list[Path], extra: tuple[str, ...] = ()) -> Compiled:
         tempfile.TemporaryFile(dir=directory).close()
     except OSError as error:
         directory = Path(tempfile.mkdtemp(prefix="lstm_ae-"))
+        atexit.register(shutil.rmtree, directory, ignore_errors=True)
         log.warning("cannot keep the compiled LSTM layer (%s): it is compiled anew in every process", error)
     log.info("compiling the native LSTM layer, once for this machine (%s)", told)
     started = time.perf_counter()
@@ -126,13 +127,14 @@ def compiled(sources: list[Path], extra: tuple[str, ...] = ()) -> Compiled:
 
 def _compile(head: list[str], tail: list[str]) -> None:
     """Compile for this very processor; compilers differ in how they are told to."""
-    for last, native in enumerate(NATIVE, start=1 - len(NATIVE)):
+    failures = []
+    for native in NATIVE:
         try:
             _run([*head, *native, *tail])
             return
-        except CannotCompile:
-            if last == 0:
-                raise
+        except CannotCompile as failure:
+            failures.append(failure)
+    raise failures[1]  # of the plainest flag: what the others say may be about themselves
 
 
 def _run(command: list[str]) -> str:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from lstm_ae.kernels.compiling import CannotCompile, compiled
 
@@ -48,16 +47,42 @@ class Library(NamedTuple):
     lanes: int  # floats in a vector
 
 
-@cache
 def library() -> Library:
     """The library, compiled and loaded at the first call of a process.
 
     Raises:
         CannotCompile: that is not possible here.
     """
+    result = _attempt()
+    if isinstance(result, CannotCompile):
+        raise result
+    return result
+
+
+@cache
+def usable() -> bool:
+    """Whether the library can be had; if not, a line in the log says why, once."""
+    result = _attempt()
+    if isinstance(result, CannotCompile):
+        log.warning("no native LSTM layer, torch computes instead: %s", result)
+    return isinstance(result, Library)
+
+
+@cache
+def _attempt() -> Library | CannotCompile:
+    """The library, or why not; the answer stands for the process, however often it is asked."""
     if sys.platform not in ("linux", "darwin"):
-        raise CannotCompile(f"the native LSTM layer is for Linux and macOS, not for {sys.platform}")
-    path, compiler = compiled(SOURCES)
+        return CannotCompile(f"the native LSTM layer is for Linux and macOS, not for {sys.platform}")
+    try:
+        return _load(*compiled(SOURCES))
+    except CannotCompile as error:
+        return error
+    except OSError as error:  # a full disk, say
+        return CannotCompile(f"the compiled library cannot be written: {error}")
+
+
+def _load(path: Path, compiler: str) -> Library:
+    """Load a compiled library and say what its functions take."""
     try:
         functions = ctypes.CDLL(str(path))
     except OSError as error:
@@ -76,17 +101,6 @@ def library() -> Library:
         function = getattr(functions, name)
         function.argtypes, function.restype = arguments, result
     return Library(functions, _team(), compiler, functions.lstm_lanes())
-
-
-@cache
-def usable() -> bool:
-    """Whether the library can be had; if not, a line in the log says why, once."""
-    try:
-        library()
-    except CannotCompile as error:
-        log.warning("no native LSTM layer, torch computes instead: %s", error)
-        return False
-    return True
 
 
 def _team() -> int | None:
@@ -154,9 +168,10 @@ class LayerFunction(torch.autograd.Function):
         return results
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, d_out: Tensor | None, d_hidden: Tensor | None, d_cell: Tensor | None) -> tuple[Any, ...]:
         """Gradients of the results -> gradients of what is differentiable in `forward`'s arguments."""
+        if torch.is_grad_enabled():  # create_graph=True: second derivatives would be wrong without a word
+            raise RuntimeError("gradients of the native LSTM layer cannot be differentiated again; backend=torch can")
         x, hidden, cell, *rest = ctx.saved_tensors
         directions = len(rest) // 5
         weights, tapes = rest[:-directions], rest[-directions:]

@@ -9,7 +9,7 @@ from lstm_ae.kernels import native
 from lstm_ae.kernels.native import Reading
 from tests.kernels import reference
 
-TOLERANCE = 1e-5  # of the largest number in a tensor; rounding alone gives 1e-7 to 1e-6
+TOLERANCE = 3e-5  # of the largest number in a tensor; rounding alone gives 1e-7 to 1e-5
 
 
 def check(
@@ -164,6 +164,18 @@ def test_what_stands_past_the_end_is_never_read(compiled):
     (states.sum() + hidden.sum() + cell.sum()).backward()
     for tensor in (states, hidden, cell, x.grad, *(w.grad for w in weights)):
         assert tensor.isfinite().all()
+
+
+def test_memory_is_written_before_it_is_read(compiled):
+    """With deterministic algorithms, torch fills new tensors with NaN: results, tape and workspace alike."""
+    torch.use_deterministic_algorithms(True)
+    try:
+        check(5, 4, 3, 19, state=True, ragged=True, bidirectional=True)
+        check(3, 4, 3, 5, ragged=True)
+        check(50, 2, 3, 8, repeat=True, threads=2)
+        check(3, 4, 0, 5)
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.mark.parametrize("lengths", [[0, 3], [4, 1], [-1, 2]])

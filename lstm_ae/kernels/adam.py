@@ -1,7 +1,6 @@
 """Clipping and Adam in one go: on a small model, their many calls cost more than the model itself."""
 
 import ctypes
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -28,40 +27,35 @@ def clip_and_step(optimizer: torch.optim.Optimizer, max_norm: float | None, back
     if (
         backend == "native"
         and type(optimizer) in (torch.optim.Adam, torch.optim.AdamW)
-        and all(_is_plain(group) and all(map(_is_simple, parameters)) for group, parameters in groups)
+        and all(_is_plain(group) for group, _ in groups)
+        and all(_is_simple(parameter) and _is_simple(parameter.grad) for _, chosen in groups for parameter in chosen)
         and native.usable()
     ):
         _native_step(optimizer, groups, max_norm)
         return
     if max_norm is not None:
-        nn.utils.clip_grad_norm_([parameter for _, parameters in groups for parameter in parameters], max_norm)
+        nn.utils.clip_grad_norm_([parameter for _, chosen in groups for parameter in chosen], max_norm)
     optimizer.step()
 
 
 def _is_plain(group: dict) -> bool:
     """Whether a group asks for nothing but Adam's own formula; a rate that is a tensor belongs to captured graphs."""
-    unusual = ("amsgrad", "maximize", "capturable", "differentiable")
-    return not any(group[name] for name in unusual) and not isinstance(group["lr"], Tensor)
+    unusual = group["amsgrad"] or group["maximize"] or group["capturable"] or group["differentiable"]
+    return not unusual and not isinstance(group["lr"], Tensor)
 
 
-def _is_simple(parameter: Tensor) -> bool:
-    """Whether a parameter and its gradient are plain arrays of float32 on the CPU."""
-    gradient = parameter.grad
-    return (
-        parameter.dtype is torch.float32
-        and parameter.device.type == "cpu"
-        and gradient.dtype is torch.float32
-        and gradient.layout is torch.strided
-        and parameter.is_contiguous()
-        and gradient.is_contiguous()
-    )
+def _is_simple(tensor: Tensor) -> bool:
+    """Whether a tensor is a plain array of float32 on the CPU."""
+    return tensor.dtype is torch.float32 and tensor.is_cpu and tensor.layout is torch.strided and tensor.is_contiguous()
 
 
 def _native_step(optimizer: torch.optim.Adam, groups: list[tuple[dict, list[Tensor]]], max_norm: float | None) -> None:
     functions = native.library().functions
     tables = []
     for _, parameters in groups:
-        fields = [field for parameter in parameters for field in _fields(optimizer, parameter)]
+        fields: list[int] = []
+        for parameter in parameters:
+            fields += _fields(optimizer.state[parameter], parameter)
         tables.append((ctypes.c_int64 * len(fields))(*fields))
     scale = 1.0
     if max_norm is not None:
@@ -81,16 +75,17 @@ def _native_step(optimizer: torch.optim.Adam, groups: list[tuple[dict, list[Tens
         torch.autograd.graph.increment_version(parameters)  # they were written behind torch's back
 
 
-def _fields(optimizer: torch.optim.Adam, parameter: Tensor) -> Iterator[int]:
+def _fields(state: dict, parameter: Tensor) -> tuple[int, ...]:
     """`Parameter` of adam.c, with the state that torch's first step would have made."""
-    state = optimizer.state[parameter]
     if not state:
         state["step"] = torch.tensor(0.0)
-        state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-        state["exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-    yield parameter.data_ptr()
-    yield parameter.grad.data_ptr()
-    yield state["exp_avg"].data_ptr()
-    yield state["exp_avg_sq"].data_ptr()
-    yield state["step"].data_ptr()
-    yield parameter.numel()
+        state["exp_avg"] = torch.zeros_like(parameter)
+        state["exp_avg_sq"] = torch.zeros_like(parameter)
+    return (
+        parameter.data_ptr(),
+        parameter.grad.data_ptr(),
+        state["exp_avg"].data_ptr(),
+        state["exp_avg_sq"].data_ptr(),
+        state["step"].data_ptr(),
+        parameter.numel(),
+    )

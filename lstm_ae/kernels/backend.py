@@ -53,6 +53,12 @@ def use_backend(model: nn.Module, backend: str) -> None:
             module.backend = backend
 
 
+def backend_of(model: nn.Module) -> str:
+    """Who computes a model's LSTM layers: "native" if any of them is computed natively, else "torch"."""
+    layers = (module for module in model.modules() if isinstance(module, LSTM))
+    return "native" if any(layer.backend == "native" for layer in layers) else "torch"
+
+
 def describe(backend: str) -> str:
     """The backend in words, for a run's summary: "torch", or "native (gcc 12.2.0, 16 lanes)"."""
     if backend != "native":

@@ -1,6 +1,5 @@
 """Checkpoints: tensors and plain Python values only, loaded without running any code in them."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +7,16 @@ import torch
 from torch import nn
 
 from lstm_ae.errors import UserError
+from lstm_ae.files import replacing
 
 FORMAT = 1
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` to `path` so that whoever looks sees the old file or the new one, never a part."""
+    """Write `state` to `path` in one step, its folder made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as temporary:
         torch.save({"format": FORMAT, **state}, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load(path: Path) -> dict[str, Any]:

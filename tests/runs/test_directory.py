@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_ae.errors import Stopped, UserError
-from lstm_ae.files import write_whole
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.provenance import git_commit, versions
 
@@ -101,25 +100,6 @@ def test_a_second_try_forgets_the_error_of_the_first(directory):
     with directory.recording():
         pass
     assert directory.read_summary()["error"] is None
-
-
-@pytest.mark.parametrize("failure", ["encoding", "renaming"])
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, failure):
-    path = tmp_path / "summary.json"
-    write_whole(path, "old")
-    text = "new"
-    if failure == "encoding":
-        text = "new \ud800"  # half a surrogate pair has no encoding
-    else:
-
-        def full(*arguments):
-            raise OSError("no space left")
-
-        monkeypatch.setattr(os, "replace", full)
-    with pytest.raises((UnicodeError, OSError)):
-        write_whole(path, text)
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["summary.json"]
 
 
 def test_versions_and_commit():

@@ -46,13 +46,13 @@ def draw_rollout(
         axes = figure.subplots()
         known = slice(before[0], before[1] + 1)  # up to the first day of the truth, so that the line has no gap
         axes.plot(panel.times[known], panel.values[row, known, 0], color=ORIGINAL["color"])
-        axes.plot(rolled["date"], rolled["truth"], **{**ORIGINAL, "label": "truth"})
+        axes.plot(rolled["time"], rolled["truth"], **{**ORIGINAL, "label": "truth"})
         for name, style in STYLES.items():
-            axes.plot(rolled["date"], rolled[name], **style, marker="o" if len(rolled) < 3 else "")
-        axes.axvline(rolled["date"].iloc[0], color="0.5", linewidth=1, linestyle=":", label="start of the forecast")
+            axes.plot(rolled["time"], rolled[name], **style, marker="o" if len(rolled) < 3 else "")
+        axes.axvline(rolled["time"].iloc[0], color="0.5", linewidth=1, linestyle=":", label="start of the forecast")
         axes.set(
             ylabel=unit(panel),
-            title=f"{panel.series[row]}, {len(rolled)} days from {rolled['date'].iloc[0]:%Y-%m-%d}",
+            title=f"{panel.series[row]}, {len(rolled)} days from {rolled['time'].iloc[0]:%Y-%m-%d}",
         )
         date_axis(axes)
         axes.legend()
@@ -64,7 +64,7 @@ def draw_rollout(
             axes.plot(errors["horizon"], errors[name], **style, marker="o" if len(errors) < 3 else "")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="day of the forecast", ylabel="mean squared error (scaled)", ylim=(0, None),
-                 title=f"{errors['companies'].iloc[0]} companies, from {errors['date'].iloc[0]:%Y-%m-%d}")  # fmt: skip
+                 title=f"{errors['series'].iloc[0]} series, from {errors['time'].iloc[0]:%Y-%m-%d}")  # fmt: skip
         axes.legend()
         figures.append(figure)
         for drawn, file in zip(figures, files, strict=True):

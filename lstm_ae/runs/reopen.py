@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lstm_ae.config.build import build_model, choose_device
 from lstm_ae.config.rules import check
-from lstm_ae.data.panel_scaling import min_max, range_columns
+from lstm_ae.data.panel_scaling import own_scaler
 from lstm_ae.errors import UserError
 from lstm_ae.models.autoencoder import Autoencoder, Output
 from lstm_ae.models.inference import predict
@@ -88,13 +88,13 @@ class Run:
         Raises:
             UserError: the run scales each company by a range that only its data set knows.
         """
-        if self.config.dataset.scaling != "window":
+        if not self.spec.own_range:
             raise UserError(
                 f"{self.directory.path}: dataset.scaling={self.config.dataset.scaling} scales each company by its own "
                 "range, which your values do not bring along; train with dataset.scaling=window, or none"
             )
-        bounds = min_max(inputs.double().numpy(), range_columns(self.spec.feature_names))
-        return Scaler(*(torch.from_numpy(bound[:, None]).float() for bound in bounds))
+        scaler = own_scaler(inputs, self.spec.own_range)
+        return Scaler(scaler.low.float(), scaler.high.float())
 
 
 def like(values: Array, result: torch.Tensor) -> Array:

@@ -13,6 +13,7 @@ test: $(VENV)/installed
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # The stamp is written last, so that an interrupted install starts over instead of passing for a finished one.
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt

@@ -1,18 +1,21 @@
 """What the commands share: where the configs are, and how a mistake is told."""
 
+import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lstm_ae.config import ALLOW
 from lstm_ae.errors import Stopped, UserError
 
-CONF = str(Path(__file__).resolve().parents[1] / "conf")
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
 _claimed: dict[str, str] = {}
@@ -63,6 +66,7 @@ def run_command(command: Callable[[], object]) -> None:
     """
     asked = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # Hydra then raises instead of printing, and everything is told here, in one voice
+    sys.argv[1:] = allow_user_code(sys.argv[1:])
     try:
         command()
     except Stopped as stopped:
@@ -79,7 +83,7 @@ def run_command(command: Callable[[], object]) -> None:
 
 
 def explain(error: Exception) -> str:
-    """The lines a user gets to read for `error`."""
+    """The lines that a user gets to read for `error`."""
     if isinstance(error, UserError):
         return f"error: {error}"
     if isinstance(error.__cause__, UserError):
@@ -92,5 +96,55 @@ def explain(error: Exception) -> str:
     if isinstance(cause, OmegaConfBaseException):
         lines += [line for line in str(cause).splitlines() if "object_type" not in line]
         if cause.parent_node is not None and hasattr(cause.parent_node, "keys"):
-            lines.append("Accepted here: " + ", ".join(sorted(map(str, cause.parent_node.keys()))))
+            lines.append(f"Did you mean {' or '.join(near)}?" if (near := full_keys(cause)) else
+                         "Accepted here: " + ", ".join(sorted(map(str, cause.parent_node.keys()))))  # fmt: skip
     return "error: " + "\n".join(lines)
+
+
+def full_keys(error: OmegaConfBaseException) -> list[str]:
+    """The keys further down in the config that end in the unknown key, the shortest first: model.hidden_size.
+
+    Keys nearly like it among those beside it come first.
+    """
+
+    def below(node: Any, prefix: str) -> Iterator[str]:
+        for name in map(str, node) if isinstance(node, DictConfig) else ():
+            yield f"{prefix}{name}"
+            yield from below(node._get_node(name), f"{prefix}{name}.")
+
+    parent, unknown = error.parent_node, str(error.key)
+    prefix = f"{parent._get_full_key('')}." if parent._get_full_key("") else ""
+    found = [key for key in below(parent, prefix) if key.endswith(f".{unknown}")]
+    near = [f"{prefix}{name}" for name in get_close_matches(unknown, map(str, parent), n=2, cutoff=0.8)]
+    return [*near, *sorted(found, key=lambda key: key.count("."))][:3]
+
+
+class TerminalFormatter(logging.Formatter):
+    """What a person at a terminal reads: the message alone, or its shorter form if the record brings one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record's `terminal` attribute in place of its message; the level in front from warnings on."""
+        message = getattr(record, "terminal", None) or record.getMessage()
+        return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
+
+
+def write_for_terminals() -> None:
+    """From now on, log handlers that write to a terminal use `TerminalFormatter`; files and pipes stay as they are."""
+    for handler in logging.getLogger().handlers:
+        if type(handler) is logging.StreamHandler and handler.stream.isatty():
+            handler.setFormatter(TerminalFormatter())
+
+
+def allow_user_code(arguments: list[str]) -> list[str]:
+    """Take `allow=MODULES` out of a command line and allow configs to name parts in these modules of the user's own.
+
+    The permission is kept in the environment, where the processes of a sweep find it, and never in a run directory.
+    Modules beside the command are found, as Python finds them for `python -m`.
+    """
+    given = [argument.removeprefix("allow=") for argument in arguments if argument.startswith("allow=")]
+    if given:
+        known = [os.environ[ALLOW]] if os.environ.get(ALLOW) else []
+        os.environ[ALLOW] = ",".join([*known, *given])
+    if os.environ.get(ALLOW) and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    return [argument for argument in arguments if not argument.startswith("allow=")]

@@ -10,8 +10,9 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from lstm_ae.config.rules import check
-from lstm_ae.console import CONF, run_command
+from lstm_ae.config import CONF
+from lstm_ae.config.rules import READING, validate_keys
+from lstm_ae.console import run_command
 from lstm_ae.files import write_whole
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     Raises:
         UserError: no such run, or one that cannot be reopened.
     """
-    check(config)
+    validate_keys(config, READING)
     import torch
 
     from lstm_ae.config.build import build_data, build_objective, choose_device
@@ -62,7 +63,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     return metrics
 
 
-@hydra.main(config_path=CONF, config_name="evaluate", execution_whitelist=("lstm_ae.*",))
+@hydra.main(config_path=CONF, config_name="evaluate", execution_whitelist=())
 def hydra_main(config: DictConfig) -> None:
     """What Hydra calls with the composed config."""
     evaluate(config)

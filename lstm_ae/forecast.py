@@ -4,23 +4,34 @@ python -m lstm_ae.forecast run=RUN_DIR [series=NAME] [start=2016-01-04] [steps=.
 """
 
 import logging
+import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import hydra
 from omegaconf import DictConfig
 
-from lstm_ae.config.rules import check
-from lstm_ae.console import CONF, run_command
+from lstm_ae.config import CONF
+from lstm_ae.config.rules import READING, Count, Text, validate_keys
+from lstm_ae.console import run_command
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lstm_ae.forecasting.plan import Plan
+
 log = logging.getLogger(__name__)
 
+KEYS = READING | {
+    "series": Text | None,
+    "start": Text | None,
+    "steps": Count,
+    "feed": Literal["sliding", "growing"],
+    "in_sample": bool,
+}
 LOGGED_HORIZONS = (1, 5, 20)  # and the last
 
 
@@ -37,7 +48,7 @@ def forecast(config: DictConfig) -> list[Path]:
         UserError: no such run, or not one of a forecaster on a panel.
         ConfigError: a series, a time or a number of steps that is not possible.
     """
-    check(config)
+    validate_keys(config, KEYS)
     import torch
 
     from lstm_ae.config.build import build_data
@@ -56,7 +67,7 @@ def forecast(config: DictConfig) -> list[Path]:
     if head is None or head.task != "forecast":
         raise UserError(f"{run.directory.path}: this run does not forecast; train one with model=forecaster")
     growing = config.feed == "growing"
-    if growing and head.fixed_length:
+    if growing and getattr(head, "fixed_length", False):
         raise ConfigError("feed", config.feed, "this model forecasts a shifted input of fixed length; use feed=sliding,"
                           " or train with dataset.forecast_target=ahead or model/head=forecast_linear")  # fmt: skip
     data = build_data(run.config, torch.device("cpu"))
@@ -67,32 +78,32 @@ def forecast(config: DictConfig) -> list[Path]:
 
     folder = Path(config.output or run.directory.path / "forecasts")
     folder.mkdir(parents=True, exist_ok=True)
-    name = plan.panel.series[plan.row]
     ending = f"{plan.times[0]}_{config.feed}" + ("_in-sample" if plan.in_sample else "")
-    written = [folder / f"{stem}_{ending}.csv" for stem in (name, "error_by_horizon")]
+    stems = [f"{plan.name}_{ending}", f"error_by_horizon_{ending}"]
+    written = [folder / (re.sub(r"[^\w.-]+", "_", stem) + ".csv") for stem in stems]
     for path, table in zip(written, (rolled, errors), strict=True):
         write_whole(path, table.to_csv(index=False))
     heading = title(run.config, run.spec) + ("\nin-sample: trained on these times" if plan.in_sample else "")
     before = max(plan.begin, plan.start - 2 * max(run.spec.length, plan.steps)), plan.start
     files = [path.with_suffix(".png") for path in written]
     written += draw_rollout(files, heading, plan.panel, plan.row, before, rolled, errors)
-    log_errors(name, rolled, errors, list(forecasts))
+    log_errors(plan, rolled, errors, list(forecasts))
     log.info("look at %s", "  ".join(path.name for path in written))
     log.info("in %s", folder)
     return written
 
 
-def log_errors(series: str, rolled: "pd.DataFrame", errors: "pd.DataFrame", names: list[str]) -> None:
+def log_errors(plan: "Plan", rolled: "pd.DataFrame", errors: "pd.DataFrame", names: list[str]) -> None:
     """Log the mean absolute error of the series, in original units, and the error of all series at some horizons."""
     absolute = ", ".join(f"{name} {(rolled[name] - rolled['truth']).abs().mean():.4g}" for name in names)
     log.info("%s, %d steps from %s (%s), mean absolute error: %s",
-             series, len(rolled), rolled["time"].iloc[0], rolled["sample"].iloc[0], absolute)  # fmt: skip
+             plan.name, plan.steps, plan.times[0], rolled["sample"].iloc[0], absolute)  # fmt: skip
     for _, row in errors[errors["horizon"].isin({*LOGGED_HORIZONS, len(errors)})].iterrows():
         log.info("%d series, step %d, mean squared error (scaled): %s", row["series"], row["horizon"],
                  ", ".join(f"{name} {row[name]:.4g}" for name in names))  # fmt: skip
 
 
-@hydra.main(config_path=CONF, config_name="forecast", execution_whitelist=("lstm_ae.*",))
+@hydra.main(config_path=CONF, config_name="forecast", execution_whitelist=())
 def hydra_main(config: DictConfig) -> None:
     """What Hydra calls with the composed config."""
     forecast(config)

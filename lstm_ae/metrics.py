@@ -66,10 +66,11 @@ def monitored(monitor: str | Sequence[str], mode: str | Sequence[str]) -> dict[s
     """
     names = [monitor] if isinstance(monitor, str) else list(monitor)
     modes = [mode] if isinstance(mode, str) else list(mode)
-    right = [find(name).better or given for name, given in zip(names, [*modes, *["min"] * len(names)], strict=False)]
+    given_modes = dict(zip(names, modes, strict=False))
+    right: list[Better] = [find(name).better or ("max" if given_modes.get(name) == "max" else "min") for name in names]
     if modes != right:
         wanted = right[0] if len(right) == 1 else f"[{','.join(right)}]"
-        best = ", of ".join(f"{name} the {better}" for name, better in zip(names, right, strict=True))
-        raise ConfigError("mode", mode if isinstance(mode, str) else f"[{','.join(modes)}]",
-                          f"the best is, of {best}; add mode={wanted}")  # fmt: skip
+        given = mode if isinstance(mode, str) else f"[{','.join(modes)}]"
+        best = ", and ".join(f"the best {name} is its {better}" for name, better in zip(names, right, strict=True))
+        raise ConfigError("mode", given, f"{best}; add mode={wanted}")
     return dict(zip(names, right, strict=True))

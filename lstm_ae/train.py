@@ -18,9 +18,10 @@ from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig
 
-from lstm_ae.config.rules import check
-from lstm_ae.console import CONF, run_command, stop_on_signals
-from lstm_ae.errors import ConfigError, Pruned, Stopped, UserError
+from lstm_ae.config import CONF
+from lstm_ae.config.rules import validate_config
+from lstm_ae.console import run_command, stop_on_signals, write_for_terminals
+from lstm_ae.errors import Pruned, Stopped, UserError
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.sweeps.cross_validation import cross_validate
 from lstm_ae.sweeps.plugin import StudySweeper
@@ -52,7 +53,7 @@ def train(
         Pruned: `report_to` has seen enough.
         UserError: a setting or a file that cannot be used, or a loss that is no longer a number.
     """
-    check(config)
+    validate_config(config)
     import torch  # late, and so is all that needs it: printing a config must not wait for it
 
     from lstm_ae.config import build
@@ -89,7 +90,8 @@ def train(
     training = build.build_training(config, model)
 
     def outcome(history: History) -> dict[str, object]:
-        best = best_row(history, training["monitor"], training["mode"])
+        first, mode = next(iter(training["monitors"].items()))
+        best = best_row(history, first, mode)
         return {
             "best_epoch": best["epoch"],
             "best": [best[name] for name in monitor] if isinstance(monitor, list) else best[monitor],
@@ -98,10 +100,6 @@ def train(
 
     def on_epoch(history: History) -> None:
         directory.write_metrics(history)
-        for name in [monitor] if isinstance(monitor, str) else monitor:
-            if name not in history[-1]:
-                measured = ", ".join(key for key in history[-1] if "/" in key)
-                raise ConfigError("monitor", name, f"this model and data measure {measured}")
         if report_to is not None:
             try:
                 report_to(history)
@@ -109,13 +107,13 @@ def train(
                 directory.update_summary(**outcome(history))
                 raise
 
-    history = build.instantiate(config.trainer).fit(
+    history = build.build_trainer(config).fit(
         model,
         objective,
         data,
         **training,
         directory=directory.checkpoints,
-        description=build.describe(data),
+        description=build.description(data),
         resume=config.resume is not None,
         on_epoch=on_epoch,
     )
@@ -146,11 +144,12 @@ def device_name(device: object) -> str:
     return f"cpu, {torch.get_num_threads()} of {os.cpu_count()} threads"
 
 
-@hydra.main(config_path=CONF, config_name="config", execution_whitelist=("lstm_ae.*", "torch.optim.*"))
+@hydra.main(config_path=CONF, config_name="config", execution_whitelist=())
 def hydra_main(config: DictConfig) -> float | list[float] | str:
     """What Hydra calls, once per job, with the job's config."""
     directory = RunDirectory(HydraConfig.get().runtime.output_dir)
     stop_on_signals()
+    write_for_terminals()
     try:
         with directory.recording(), subnormals_flushed():
             if config.get("cross_validation") is not None:

@@ -1,15 +1,10 @@
-"""What all tests share: one thread, properties that repeat, and the real data where it is at hand."""
+"""What all tests share: one thread, property tests that repeat, and the real data where `LSTM_AE_DATA` names it."""
 
-import os
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
-
-BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
-if not os.environ.get("LSTM_AE_DATA") and BESIDE.is_dir():
-    os.environ["LSTM_AE_DATA"] = str(BESIDE)  # in the environment, so that commands started by a test find it too
 
 torch.set_num_threads(1)
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
@@ -18,7 +13,7 @@ settings.load_profile("repeatable")
 
 @pytest.fixture(autouse=True)
 def seeded():
-    """Every test draws its weights from the same place."""
+    """Every test starts from the same state of torch's random numbers."""
     torch.manual_seed(0)
 
 

@@ -4,9 +4,8 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from lstm_ae.config import build
-from lstm_ae.config.rules import check
-from lstm_ae.console import CONF
+from lstm_ae.config import CONF, build
+from lstm_ae.config.rules import validate_config as check
 
 NAMES = ("reconstruction", "series_reconstruction", "forecast", "best", "last_day", "all_days", "rollout", "c")
 

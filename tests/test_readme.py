@@ -13,8 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 
 from lstm_ae.compare import parser as compare_parser
-from lstm_ae.config.rules import check
-from lstm_ae.console import CONF
+from lstm_ae.config import CONF
+from lstm_ae.config.rules import validate_config as check
 from lstm_ae.sweeps.plugin import StudySweeper
 from tests.commands import environment, run
 

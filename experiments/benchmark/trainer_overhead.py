@@ -19,8 +19,7 @@ import torch
 import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 
-from lstm_ae.config import build
-from lstm_ae.console import CONF
+from lstm_ae.config import CONF, build
 
 
 def main(rounds: int = 7, num_train: int = 12_800) -> None:
@@ -30,7 +29,7 @@ def main(rounds: int = 7, num_train: int = 12_800) -> None:
         config = compose("config", [*overrides, "trainer.max_epochs=1", "device=cpu"])
     data = build.build_data(config, torch.device("cpu"))
     data = replace(data, val=data.val[: data.batch_size])
-    objective, trainer = build.build_objective(config), build.instantiate(config.trainer)
+    objective, trainer = build.build_objective(config), build.build_trainer(config)
     batches = list(data.train.shuffled(data.batch_size, torch.Generator().manual_seed(0)))
     weight = config.objective.reconstruction_weight
 
@@ -59,7 +58,7 @@ def main(rounds: int = 7, num_train: int = 12_800) -> None:
                 data,
                 **training,
                 directory=Path(folder),
-                description=build.describe(data),
+                description=build.description(data),
                 resume=False,
                 on_epoch=lambda history: None,
             )

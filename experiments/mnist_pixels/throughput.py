@@ -22,8 +22,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import Tensor, nn
 
-from lstm_ae.config import build
-from lstm_ae.console import CONF
+from lstm_ae.config import CONF, build
 from lstm_ae.spec import DataSpec
 from lstm_ae.training.process_settings import keep_freed_memory, subnormals_flushed
 
@@ -64,7 +63,7 @@ PYRAMID = (
     "model/decoder=pyramidal",
     "model/initialization=linear_memory",
     "model.encoder.strides=[8,8]",
-    "model.encoder.lower_sizes=[8,64]",
+    "model.encoder.hidden_sizes=[8,64]",
 )
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "peer, flat": Peer,

@@ -9,15 +9,14 @@ test images; and how many black pixels end an image.
 import torch
 from hydra import compose, initialize_config_dir
 
-from lstm_ae.config import build
-from lstm_ae.console import CONF
+from lstm_ae.config import CONF, build
 
 DISTANCES = (1, 50, 100, 200, 400, 700)
 PYRAMID = (
     "model/encoder=pyramidal",
     "model/decoder=pyramidal",
     "model.encoder.strides=[8,8]",
-    "model.encoder.lower_sizes=[8,64]",
+    "model.encoder.hidden_sizes=[8,64]",
 )
 STARTS = {
     "flat, PyTorch's own": ("model/initialization=pytorch",),

@@ -11,8 +11,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import nn
 
-from lstm_ae.config import build
-from lstm_ae.console import CONF
+from lstm_ae.config import CONF, build
 from lstm_ae.training.trainer import best_row
 
 
@@ -28,13 +27,13 @@ def main(epochs: int = 20) -> None:
         if name == "untied":
             nn.init.orthogonal_(model.decoder.lstm.weight_hh_l0.data.chunk(4)[2])
         with tempfile.TemporaryDirectory() as folder:
-            history = build.instantiate(config.trainer).fit(
+            history = build.build_trainer(config).fit(
                 model,
                 build.build_objective(config),
                 data,
                 **build.build_training(config, model),
                 directory=Path(folder),
-                description=build.describe(data),
+                description=build.description(data),
                 resume=False,
                 on_epoch=lambda history: None,
             )

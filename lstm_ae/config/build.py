@@ -1,17 +1,24 @@
-"""A composed config becomes data, model, objective and trainer; every command builds through here."""
+"""A composed config becomes data, model, objective and training parts; every command builds them here."""
 
 from dataclasses import asdict, replace
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
-from lstm_ae.config.parts import instantiate, said_in_words
+from lstm_ae.config.parts import build_part
+from lstm_ae.data.contract import validate_data
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.errors import ConfigError, UserError
+from lstm_ae.metrics import monitored
 from lstm_ae.models.autoencoder import Autoencoder
+from lstm_ae.models.contracts import check_shape
+from lstm_ae.models.inference import evaluating
 from lstm_ae.spec import DataSpec
 from lstm_ae.training.objective import Objective
+from lstm_ae.training.trainer import Trainer
+
+PROBES = 2  # sequences in the batch that a new model is tried on
 
 
 def choose_device(name: str) -> torch.device:
@@ -29,9 +36,10 @@ def build_data(config: DictConfig, device: torch.device) -> SequenceData:
     """The data set, every part of it on `device`.
 
     Raises:
-        UserError: its files cannot be had, or its options do not fit together.
+        UserError: its files cannot be had, its options do not fit together, or it is not what a data set must be.
     """
-    data = instantiate(config.dataset)
+    data = build_part(config.dataset, "dataset")
+    validate_data(data)
     return replace(data, **{part: getattr(data, part).to(device) for part in ("train", "val", "test")})
 
 
@@ -39,65 +47,96 @@ def build_model(config: DictConfig, spec: DataSpec) -> Autoencoder:
     """The model for data of this `spec`, on the CPU, its weights drawn from torch's global generator.
 
     Raises:
-        ConfigError: a head for classes or forecasts, and none in the data; or a task in the objective, and no head.
+        UserError: a head for classes or forecasts, and none in the data; a task in the objective, and no head; or a
+            part that does not keep its contract.
     """
-    parts = {name: instantiate(config.model[name]) for name in ("encoder", "decoder", "head", "initialization")}
-    if parts["head"] is None and config.objective.reconstruction_weight < 1:
+    names = ("encoder", "decoder", "head", "initialization")
+    parts = {name: build_part(config.model[name], f"model.{name}") for name in names}
+    check_task(config, spec, None if parts["head"] is None else parts["head"].func.task)
+    forecast = {name: getattr(spec, name) for name in ("forecast_steps", "horizon", "forecast_features")}
+    try:
+        model = Autoencoder(spec.length, spec.features, spec.num_classes, **parts, **forecast)
+        try_out(model, spec)
+    except (RuntimeError, TypeError, AttributeError) as error:  # torch's words, or those of a user's own part
+        raise UserError(f"the model cannot be built: {str(error).splitlines()[0]}") from error
+    return model
+
+
+def check_task(config: DictConfig, spec: DataSpec, task: str | None) -> None:
+    """Check that the model's task, the objective and the data go together.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    if task is None and config.objective.reconstruction_weight < 1:
         raise ConfigError(
             "objective.reconstruction_weight",
             config.objective.reconstruction_weight,
             "must be 1 for a model without a head; add model=classifier or model=forecaster for a task beside the "
             "reconstruction",
         )
-    task = None if parts["head"] is None else parts["head"].func.task
-    if task == "class" and spec.num_classes == 0:
-        raise ConfigError(
-            "model.head",
-            config.model.head._target_.rsplit(".", 1)[-1],
-            f"needs data with classes, and dataset={spec.name} has none; "
-            "use model=autoencoder or one of dataset=digits_rows, digits_pixels, mnist_rows, mnist_pixels",
-        )
-    if task == "forecast" and spec.forecast_steps == 0:
-        raise ConfigError(
-            "model.head",
-            config.model.head._target_.rsplit(".", 1)[-1],
-            f"needs data with days to forecast, and dataset={spec.name} has none; use dataset=sp500, or "
-            "dataset.forecast_target=shifted with dataset=sp500_series",
-        )
-    forecast = {name: getattr(spec, name) for name in ("forecast_steps", "horizon", "forecast_features")}
-    try:
-        with said_in_words():
-            return Autoencoder(spec.length, spec.features, spec.num_classes, **parts, **forecast)
-    except RuntimeError as error:  # torch's word for sizes that do not fit into memory
-        raise UserError(f"the model cannot be built: {str(error).splitlines()[0]}") from error
+    wanted = {
+        "class": (spec.num_classes, "classes", "use model=autoencoder, or a data set with labels"),
+        "forecast": (spec.forecast_steps, "steps to forecast", "use a data set with dataset.forecast_target=ahead or "
+                     "shifted"),
+    }  # fmt: skip
+    if task in wanted and wanted[task][0] == 0:
+        _, what, remedy = wanted[task]
+        head = config.model.head._target_.rsplit(".", 1)[-1]
+        raise ConfigError("model.head", head, f"needs data with {what}, and dataset={spec.name} has none; {remedy}")
+
+
+def try_out(model: Autoencoder, spec: DataSpec) -> None:
+    """Run a new model once on zeros and check the shapes of what its parts return.
+
+    Raises:
+        UserError: a part that returns something else than its contract says.
+    """
+    inputs = torch.zeros(PROBES, spec.length, spec.features)
+    with evaluating(model):
+        encoding = model.encoder(inputs)
+        check_shape(encoding.context, (PROBES, model.encoder.context_size), "model.encoder: the context")
+        decoding = model.decoder(encoding.context, inputs)
+        check_shape(decoding.reconstruction, tuple(inputs.shape), "model.decoder: the reconstruction")
+        if model.head is None:
+            return
+        made = model.head(inputs, encoding, decoding)
+    if model.head.task == "class":
+        check_shape(made.get("logits"), (PROBES, spec.num_classes), "model.head: logits")
+    else:
+        expected = (PROBES, spec.forecast_steps, spec.forecast_features)
+        check_shape(made.get("forecast"), expected, "model.head: forecast")
 
 
 def build_objective(config: DictConfig) -> Objective:
     """What training minimises."""
-    return instantiate(config.objective)
+    return build_part(config.objective, "objective")
+
+
+def build_trainer(config: DictConfig) -> Trainer:
+    """The training loop."""
+    return build_part(config.trainer, "trainer")
 
 
 def build_training(config: DictConfig, model: Autoencoder) -> dict[str, Any]:
-    """What `Trainer.fit` needs to train `model`: optimizer, schedule, monitor (of two, the first), mode and seed.
+    """What `Trainer.fit` needs to train `model`: optimizer, schedule, monitors and seed.
 
     Raises:
         ConfigError: options that the optimizer does not take together.
     """
-    make_optimizer = instantiate(config.optimizer)
+    make_optimizer = build_part(config.optimizer, "optimizer")
     try:
         optimizer = make_optimizer(model.parameters())
     except (TypeError, ValueError) as error:
         raise ConfigError("optimizer", config.optimizer._target_, str(error)) from error
-    two = isinstance(config.monitor, ListConfig)
     return {
         "optimizer": optimizer,
-        "schedule": instantiate(config.scheduler),
-        "monitor": config.monitor[0] if two else config.monitor,
-        "mode": config.mode[0] if two else config.mode,
+        "schedule": build_part(config.scheduler, "scheduler"),
+        "monitors": monitored(config.monitor, config.mode),
         "seed": config.seed,
     }
 
 
-def describe(data: SequenceData) -> dict[str, Any]:
+def description(data: SequenceData) -> dict[str, Any]:
     """The data's spec and scaler as plain values, for a checkpoint to carry."""
     return {"spec": asdict(data.spec), "scaler": None if data.scaler is None else asdict(data.scaler)}

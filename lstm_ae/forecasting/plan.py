@@ -22,6 +22,11 @@ class Plan:
     in_sample: bool  # whether the model was trained on times that are forecast
 
     @property
+    def name(self) -> str:
+        """Of the series asked for."""
+        return self.panel.series[self.row]
+
+    @property
     def known(self) -> np.ndarray:
         """What is read, (rows, times, features)."""
         return self.panel.values[self.rows, self.begin : self.start]

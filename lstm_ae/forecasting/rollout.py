@@ -22,17 +22,16 @@ def make_forecaster(model: Autoencoder, data: SequenceData, rows: Tensor) -> For
 
     The input is scaled as in training: by its own range, or as the series is.
     """
-    head, columns = model.head, data.spec.own_range
-    assert head is not None, "this model does not forecast"
+    columns = data.spec.own_range
     device = next(model.parameters()).device
     fixed = data.scaler if columns or data.scaler is not None else series_scaler(data, rows)
 
     def forecast(inputs: Tensor) -> Tensor:
         scaler = fixed or own_scaler(inputs, columns)
         with evaluating(model):
-            scaled = scaler.transform(inputs).float().to(device)
-            # Only the head is asked: for an input of another length there is no reconstruction.
-            ahead = head(scaled, model.encoder(scaled), None)["forecast"][:, -data.spec.horizon :].cpu()
+            made = model(scaler.transform(inputs).float().to(device)).forecast
+        assert made is not None, "this model does not forecast"
+        ahead = made[:, -data.spec.horizon :].cpu()
         return scaler.first(ahead.shape[2]).inverse(ahead.double())
 
     return forecast

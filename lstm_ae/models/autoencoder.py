@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from lstm_ae.models.heads import Sizes
+from lstm_ae.models.contracts import Decoder, Encoder, Head, HeadSizes, Initialization, require
 
 
 @dataclass(frozen=True)
 class Output:
-    """What the model makes of a batch; what it has no head for is None."""
+    """What the model makes of a batch. A field that it has no head for is None."""
 
     context: Tensor  # (batch, context_size)
     reconstruction: Tensor  # (batch, length, features)
@@ -21,13 +21,16 @@ class Output:
 class Autoencoder(nn.Module):
     """Encoder -> context -> decoder, and a head.
 
-    The parts come half made: their sizes and options are the config's, and what only the data knows is filled in here.
+    The parts come as callables: their options are set by the config, and what only the data knows is filled in here.
 
     Args:
         length, features, num_classes: of the data (no classes: 0).
-        encoder, decoder, head: make the parts, given what the data knows; no head: None.
+        encoder, decoder, head: build the parts, given what the data knows; no head: None.
         initialization: sets the starting weights of the whole model, in place.
         forecast_steps, horizon, forecast_features: of the data's targets (none: 0).
+
+    Raises:
+        UserError: a part that does not keep its contract (see `lstm_ae.models.contracts`).
     """
 
     def __init__(
@@ -35,18 +38,20 @@ class Autoencoder(nn.Module):
         length: int,
         features: int,
         num_classes: int,
-        encoder: Callable[..., nn.Module],
-        decoder: Callable[..., nn.Module],
-        head: Callable[..., nn.Module] | None,
-        initialization: Callable[[nn.Module], None],
+        encoder: Callable[..., Encoder],
+        decoder: Callable[..., Decoder],
+        head: Callable[..., Head] | None,
+        initialization: Initialization,
         forecast_steps: int = 0,
         horizon: int = 0,
         forecast_features: int = 0,
     ) -> None:
         super().__init__()
         self.encoder = encoder(input_size=features)
+        require(self.encoder, "model.encoder", context_size=int, causal=bool)
         self.decoder = decoder(context_size=self.encoder.context_size, output_size=features, length=length)
-        sizes = Sizes(
+        require(self.decoder, "model.decoder", hidden_size=int)
+        sizes = HeadSizes(
             features,
             num_classes,
             self.encoder.context_size,

@@ -1,45 +1,45 @@
 """Decoders: one context vector in, the whole sequence out."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from lstm_ae.models.contracts import Decoding
 from lstm_ae.models.encoders import stacked_lstm
+from lstm_ae.spec import Count, Fraction, Share, part
 
-ACTIVATIONS = {"identity": nn.Identity, "sigmoid": nn.Sigmoid}
-
-
-class Decoding(NamedTuple):
-    """What a decoder hands on."""
-
-    reconstruction: Tensor  # (batch, length, features)
-    last_state: Tensor  # (batch, hidden_size): the top layer's output after the last step it took
+Activation = Literal["identity", "sigmoid"]
+ACTIVATIONS: dict[str, type[nn.Module]] = {"identity": nn.Identity, "sigmoid": nn.Sigmoid}
 
 
-class Decoder(nn.Module):
-    """What all decoders share: an LSTM, a linear layer on each of its outputs, an activation, an order of time.
+class LSTMDecoder(nn.Module):
+    """What all decoders here share: an LSTM, a linear layer on each of its outputs, an activation, an order of time.
 
     Args:
-        context_size: length of the context (the encoder's).
+        context_size: numbers in the context (the encoder's).
         output_size: features of a step (the data's).
         length: steps to write (the data's).
         hidden_size, num_layers, dropout: of the LSTM; dropout acts between its layers.
-        output_activation: "identity", or "sigmoid" for data in [0, 1].
-        reverse: write the last step first (Srivastava, Mansimov and Salakhutdinov 2015): the step that the encoder
-            saw last is the first one asked for. The reconstruction comes out in the order of the data all the same.
+        output_activation: `sigmoid` suits data in [0, 1].
+        reverse: write the last step first (Srivastava, Mansimov and Salakhutdinov 2015), so that the step which the
+            encoder saw last is asked for first. The reconstruction still comes out in the order of the data.
         input_size: what the LSTM reads at each step.
     """
+
+    reads_truth: bool = False  # whether it is taught with the true sequence while it trains
+    lstm: nn.LSTM
+    output: nn.Sequential
 
     def __init__(
         self,
         context_size: int,
         output_size: int,
         length: int,
-        hidden_size: int,
-        num_layers: int,
-        dropout: float,
-        output_activation: str,
+        hidden_size: Count,
+        num_layers: Count,
+        dropout: Fraction,
+        output_activation: Activation,
         reverse: bool,
         *,
         input_size: int,
@@ -52,26 +52,41 @@ class Decoder(nn.Module):
         self.output = nn.Sequential(nn.Linear(hidden_size, output_size), ACTIVATIONS[output_activation]())
 
     def in_data_order(self, written: Tensor) -> Tensor:
-        """Steps (batch, length, ...) between the order of writing and that of the data; its own inverse."""
+        """Convert steps (batch, length, ...) from the order of writing to that of the data, or back."""
         return written.flip(1) if self.reverse else written
 
+    def start_linear(self, turn: Tensor) -> None:
+        """Set the weights that bring the context into the LSTM for a linear start with candidate matrix `turn`.
 
-class RepeatContextDecoder(Decoder):
-    """Reads the context at every step, from a zero state: the classic one (Cho et al. 2014 feed it likewise)."""
+        Args:
+            turn: (hidden_size, hidden_size), the candidate's recurrent weights of this decoder.
+        """
+
+
+@part
+class RepeatContextDecoder(LSTMDecoder):
+    """Reads the context at every step, from a zero state: the classic decoder (Cho et al. 2014 feed it likewise)."""
 
     def __init__(self, context_size: int, output_size: int, length: int, **shared: Any) -> None:
         super().__init__(context_size, output_size, length, **shared, input_size=context_size)
 
     def forward(self, context: Tensor, inputs: Tensor) -> Decoding:
-        """context (batch, context_size) -> the decoding; `inputs`, the truth, is not looked at."""
+        """context (batch, context_size) -> the decoding; `inputs`, the truth, is not read."""
         states, _ = self.lstm(context[:, None].expand(-1, self.length, -1))
         return Decoding(self.in_data_order(self.output(states)), states[:, -1])
 
+    def start_linear(self, turn: Tensor) -> None:
+        """With input weights `turn` - I its state after t steps is (turn^t - I) times the context."""
+        size = self.hidden_size
+        candidate: Tensor = self.lstm.all_weights[0][0].chunk(4)[2]
+        candidate[:, :size].copy_(turn - torch.eye(size))
 
-class InitialStateDecoder(Decoder):
-    """Starts from a state made of the context by a linear layer and reads nothing (Srivastava et al. 2015).
 
-    `nn.LSTM` has to read something: zeros, so its input weights stay idle.
+@part
+class InitialStateDecoder(LSTMDecoder):
+    """Starts from a state that a linear layer makes of the context, and reads nothing (Srivastava et al. 2015).
+
+    `nn.LSTM` has to read something: it reads zeros, so its input weights stay idle.
     """
 
     def __init__(self, context_size: int, output_size: int, length: int, *, input_size: int = 1, **shared: Any) -> None:
@@ -85,31 +100,39 @@ class InitialStateDecoder(Decoder):
         return hidden, cell
 
     def forward(self, context: Tensor, inputs: Tensor) -> Decoding:
-        """context (batch, context_size) -> the decoding; `inputs`, the truth, is not looked at."""
-        silence = context.new_zeros(len(context), self.length, 1)
-        states, _ = self.lstm(silence, self.start(context))
+        """context (batch, context_size) -> the decoding; `inputs`, the truth, is not read."""
+        zeros = context.new_zeros(len(context), self.length, 1)
+        states, _ = self.lstm(zeros, self.start(context))
         return Decoding(self.in_data_order(self.output(states)), states[:, -1])
 
+    def start_linear(self, turn: Tensor) -> None:
+        """Hidden state = the first numbers of the context, cell state = 0."""
+        nn.init.zeros_(self.initial_state.bias)
+        nn.init.zeros_(self.initial_state.weight)
+        nn.init.eye_(self.initial_state.weight[: self.hidden_size, : self.hidden_size])
 
+
+@part
 class AutoregressiveDecoder(InitialStateDecoder):
     """Starts from a state made of the context and reads its own last output (Sutskever, Vinyals and Le 2014).
 
     While training, a batch is taught with probability `teacher_forcing`: the decoder then reads the truth of the step
-    before instead of its own output (Williams and Zipser 1989), in one call over the whole sequence; the other
-    batches, like all of evaluation, run free, one step at a time. A probability between 0 and 1 is scheduled sampling
-    (Bengio et al. 2015) with one coin per batch.
+    before instead of its own output (Williams and Zipser 1989), in one call over the whole sequence. The other batches,
+    like all of evaluation, run freely, one step at a time. A probability between 0 and 1 is scheduled sampling (Bengio
+    et al. 2015) with one coin per batch.
     """
 
     def __init__(
-        self, context_size: int, output_size: int, length: int, *, teacher_forcing: float = 1.0, **shared: Any
+        self, context_size: int, output_size: int, length: int, *, teacher_forcing: Share = 1.0, **shared: Any
     ) -> None:
         super().__init__(context_size, output_size, length, **shared, input_size=output_size)
         self.teacher_forcing = teacher_forcing
+        self.reads_truth = teacher_forcing > 0
 
     def forward(self, context: Tensor, inputs: Tensor) -> Decoding:
         """context (batch, context_size) -> the decoding; the truth `inputs` is read while training only."""
         state = self.start(context)
-        step = context.new_zeros(len(context), 1, inputs.shape[2])
+        step = context.new_zeros(len(context), 1, self.lstm.input_size)
         if self.training and torch.rand(()).item() < self.teacher_forcing:
             taught = torch.cat([step, self.in_data_order(inputs)[:, :-1]], dim=1)
             states, _ = self.lstm(taught, state)

@@ -1,21 +1,17 @@
-"""Encoders: a sequence in, one context vector out."""
+"""Encoders that read a sequence step by step into one context vector."""
 
-from typing import NamedTuple
+from typing import Literal
 
 from torch import Tensor, nn
 
-
-class Encoding(NamedTuple):
-    """What an encoder hands on."""
-
-    context: Tensor  # (batch, context_size)
-    states: Tensor  # (batch, length, context_size): the top layer's output at every step
+from lstm_ae.models.contracts import Encoding
+from lstm_ae.spec import Count, Fraction, part
 
 
 def stacked_lstm(
     input_size: int, hidden_size: int, num_layers: int, dropout: float, bidirectional: bool = False
 ) -> nn.LSTM:
-    """A batch-first `nn.LSTM`; dropout acts between its layers, so a single layer has none."""
+    """A batch-first `nn.LSTM`. Dropout acts between its layers, so a single layer has none."""
     return nn.LSTM(
         input_size,
         hidden_size,
@@ -26,35 +22,37 @@ def stacked_lstm(
     )
 
 
+@part
 class LSTMEncoder(nn.Module):
-    """A stacked LSTM (Hochreiter and Schmidhuber 1997); the context is the top layer's last hidden state.
+    """A stacked LSTM (Hochreiter and Schmidhuber 1997). The context is the top layer's last hidden state.
 
-    Bidirectional, it is the last state of the forward pass beside that of the backward pass (Schuster and Paliwal
-    1997), and twice as long. With mean pooling the context is the mean of the states over all steps instead (Lee and
-    Dernoncourt 2016): every step is one step away from it, and the order of what was read fades.
+    A bidirectional encoder's context is the last state of the forward pass followed by that of the backward pass
+    (Schuster and Paliwal 1997), so it is twice as long. With mean pooling the context is the mean of the states over
+    all steps instead (Lee and Dernoncourt 2016): every step is one step away from it, but the order of what was read
+    fades.
 
     Args:
         input_size: features of a step (the data's).
         hidden_size, num_layers: of the LSTM.
         dropout: between layers.
         bidirectional: read the sequence backwards as well.
-        pooling: "last" or "mean".
+        pooling: which states make the context, the last one or the mean of all.
     """
 
     def __init__(
         self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int,
-        dropout: float,
+        input_size: Count,
+        hidden_size: Count,
+        num_layers: Count,
+        dropout: Fraction,
         bidirectional: bool = False,
-        pooling: str = "last",
+        pooling: Literal["last", "mean"] = "last",
     ) -> None:
         super().__init__()
         self.pooling = pooling
         self.lstm = stacked_lstm(input_size, hidden_size, num_layers, dropout, bidirectional)
         self.context_size = hidden_size * (2 if bidirectional else 1)
-        self.causal = not bidirectional  # whether a state has seen nothing after its step
+        self.causal = not bidirectional
 
     def forward(self, inputs: Tensor) -> Encoding:
         """(batch, length, features) -> context (batch, context_size) and states (batch, length, context_size)."""

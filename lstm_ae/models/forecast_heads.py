@@ -1,23 +1,25 @@
-"""Heads that forecast: the days after the input, or the input moved on by one day."""
+"""Heads that forecast: the steps after the input, or the input shifted by one step."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lstm_ae.errors import ConfigError
-from lstm_ae.models.decoders import AutoregressiveDecoder, Decoding
-from lstm_ae.models.encoders import Encoding
-from lstm_ae.models.heads import Sizes
+from lstm_ae.models.contracts import Decoding, Encoding, HeadSizes
+from lstm_ae.models.decoders import Activation, LSTMDecoder
+from lstm_ae.spec import Fraction, part
 
 
 class ForecastHead(nn.Module):
     """What both heads share: a forecast of the level, or of the change from the last known value.
 
-    The forecast is (batch, forecast_steps, forecast_features). With `dataset.forecast_target=last_day` its steps are
-    the `horizon` days after the input, all of them unseen. With `shifted` they are the input's own days from the second
-    on and then one unseen day.
+    The forecast is (batch, forecast_steps, forecast_features). With `dataset.forecast_target=ahead` its steps are the
+    `horizon` steps after the input, all of them unseen. With `shifted` they are the input's own steps from the second
+    on, and then one unseen step.
 
     Args:
         sizes: of the data and the autoencoder.
@@ -27,50 +29,52 @@ class ForecastHead(nn.Module):
 
     task = "forecast"
 
-    def __init__(self, sizes: Sizes, residual: bool) -> None:
+    def __init__(self, sizes: HeadSizes, residual: bool) -> None:
         super().__init__()
         self.sizes = sizes
         self.shifted = sizes.forecast_steps > sizes.horizon
         self.residual = residual
-        self.fixed_length = False  # whether only inputs of the training's length can be forecast
+        self.fixed_length = False  # whether it can forecast only inputs as long as those of the training
 
     def start_from_persistence(self, layer: nn.Linear) -> None:
-        """Zero the last layer's weights if it makes changes: training starts from "tomorrow as today"."""
+        """Zero the last layer's weights if it forecasts changes: training then starts from "the same as now"."""
         if self.residual:
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
     def level(self, forecast: Tensor, inputs: Tensor) -> Tensor:
-        """The forecast with the last known values added, if it is one of changes."""
+        """The forecast of the level: the last known values are added to a forecast of changes."""
         if not self.residual:
             return forecast
         known = inputs[..., : self.sizes.forecast_features]
         return forecast + (known if self.shifted else known[:, -1:])
 
 
+@part
 class ForecastDecoder(ForecastHead):
     """A second decoder LSTM on the context (report A).
 
     The context comes from the whole input, so only the last `horizon` steps are forecasts of something unseen: on the
-    days of the input, `shifted` asks for values that the encoder has read.
+    steps of the input, `shifted` asks for values that the encoder has read.
 
     Args:
         sizes, residual: see `ForecastHead`.
-        decoder: makes the decoder, given context_size, output_size and length.
+        decoder: builds the decoder, given context_size, output_size and length.
     """
 
-    def __init__(self, sizes: Sizes, residual: bool, decoder: Callable[..., nn.Module]) -> None:
+    def __init__(self, sizes: HeadSizes, residual: bool, decoder: Callable[..., LSTMDecoder]) -> None:
         super().__init__(sizes, residual)
         self.decoder = decoder(sizes.context_size, sizes.forecast_features, sizes.forecast_steps)
-        if isinstance(self.decoder, AutoregressiveDecoder) and self.decoder.teacher_forcing > 0:
+        if self.decoder.reads_truth:
             raise ConfigError(
-                "model.head.decoder.teacher_forcing",
-                self.decoder.teacher_forcing,
-                "must be 0 in a forecast: the days to come are not there to be taught",
-            )
-        layer, activation = self.decoder.output
-        check_activation(residual, isinstance(activation, nn.Sigmoid), "model.head.decoder.output_activation")
-        self.start_from_persistence(layer)
+                "model.head.decoder", type(self.decoder).__name__, "reads the truth while it trains, and the steps to "
+                "come are not there to be read; add model.head.decoder.teacher_forcing=0"
+            )  # fmt: skip
+        sigmoid = any(isinstance(layer, nn.Sigmoid) for layer in self.decoder.output)
+        check_activation(residual, sigmoid, "model.head.decoder.output_activation")
+        for layer in self.decoder.output:
+            if isinstance(layer, nn.Linear):
+                self.start_from_persistence(layer)
         self.fixed_length = self.shifted  # it writes as many steps as the input has
 
     def forward(self, inputs: Tensor, encoding: Encoding, decoding: Decoding) -> dict[str, Tensor]:
@@ -79,31 +83,38 @@ class ForecastDecoder(ForecastHead):
         return {"forecast": self.level(self.decoder(encoding.context, known).reconstruction, inputs)}
 
 
+@part
 class ForecastLinear(ForecastHead):
     """A linear layer on encoder states (repository P).
 
-    With `shifted` it reads the state of every step and forecasts the next day, without having read that day: it is
-    causal. Still, where sequences are scaled by the range of the whole input (`dataset.scaling=window`), a step inside
-    the input knows from its scale how far the later ones will go; only the last step is truly unseen. With `last_day`
-    it reads the last state and forecasts all days at once.
+    With `shifted` it reads the state of every step and forecasts the next step without having read it: it is causal.
+    Still, where sequences are scaled by the range of the whole input (`dataset.scaling=window`), a step inside the
+    input knows from its scale how far the later ones will go, so only the last step is truly unseen. With `ahead` it
+    reads the context and forecasts all steps at once.
 
     Args:
         sizes, residual: see `ForecastHead`.
-        output_activation: "identity" or "sigmoid" (repository P; for levels scaled to [0, 1]).
-        skip: so many days of the input, up to the step's own, go to a linear layer beside the state: the autoregressive
-            part of LSTNet (Lai, Chang, Yang and Liu 2018). 0: none.
+        output_activation: "identity", or "sigmoid" (repository P; for levels scaled to [0, 1]).
+        skip: so many steps of the input, up to the current one, go to a linear layer beside the state: the
+            autoregressive part of LSTNet (Lai, Chang, Yang and Liu 2018). 0: none.
         dropout: on the state.
     """
 
-    def __init__(self, sizes: Sizes, residual: bool, output_activation: str, skip: int, dropout: float) -> None:
+    def __init__(
+        self,
+        sizes: HeadSizes,
+        residual: bool,
+        output_activation: Activation,
+        skip: Annotated[int, Field(ge=0)],
+        dropout: Fraction,
+    ) -> None:
         super().__init__(sizes, residual)
         if self.shifted and not sizes.causal:
             raise ConfigError(
-                "model.encoder.bidirectional",
-                True,
-                "its states have seen the days that forecast_linear would forecast; use model/head=forecast_decoder or "
-                "dataset.forecast_target=last_day",
-            )
+                "model.head", "forecast_linear", "cannot forecast shifted steps from this encoder, whose states have "
+                "seen what comes after them; use model/head=forecast_decoder, dataset.forecast_target=ahead or, for an "
+                "LSTM, model.encoder.bidirectional=false"
+            )  # fmt: skip
         if skip > sizes.length:
             raise ConfigError("model.head.skip", skip, f"must be at most {sizes.length}, the length of the input")
         check_activation(residual, output_activation == "sigmoid", "model.head.output_activation")
@@ -119,24 +130,23 @@ class ForecastLinear(ForecastHead):
 
     def forward(self, inputs: Tensor, encoding: Encoding, decoding: Decoding) -> dict[str, Tensor]:
         """{"forecast": (batch, forecast_steps, forecast_features)}."""
-        states = encoding.states if self.shifted else encoding.states[:, -1]
-        forecast = self.output(self.dropout(states))
+        forecast = self.output(self.dropout(encoding.states if self.shifted else encoding.context))
         if self.skip is not None:
             forecast = forecast + self.skip(self._recent(inputs))
         forecast = forecast.view(len(inputs), -1, self.sizes.forecast_features)
         return {"forecast": self.level(forecast.sigmoid() if self.sigmoid else forecast, inputs)}
 
     def _recent(self, inputs: Tensor) -> Tensor:
-        """The last `skip` days as differences from the last known target, and that target.
+        """The last `skip` steps as differences from the last known target, and that target.
 
-        Day to day everything moves together; as differences, what is told apart from that is no longer small beside
-        it, and the layer learns much faster.
+        From step to step all features tend to move together. As differences, what sets them apart is no longer small
+        beside that, and the layer learns much faster.
 
         Returns:
             (batch, skip * features + 1), or, shifted, (batch, length, skip * features + 1).
         """
         if self.shifted:
-            # Before the first day there is nothing: it is repeated.
+            # There is nothing before the first step, so it is repeated.
             padded = F.pad(inputs.transpose(1, 2), (self.skip_length - 1, 0), mode="replicate")
             recent = padded.unfold(2, self.skip_length, 1).permute(0, 2, 3, 1).flatten(2)
             level = inputs[..., :1]
@@ -146,10 +156,10 @@ class ForecastLinear(ForecastHead):
 
 
 def check_activation(residual: bool, sigmoid: bool, key: str) -> None:
-    """Whether the activation can make what is forecast.
+    """Check that the output activation suits what is forecast.
 
     Raises:
-        ConfigError: a sigmoid, for changes.
+        ConfigError: a sigmoid, which is never negative, for changes.
     """
     if residual and sigmoid:
-        raise ConfigError(key, "sigmoid", "cannot make a change downwards; add model.head.residual=false")
+        raise ConfigError(key, "sigmoid", "cannot forecast a change downwards; add model.head.residual=false")

@@ -1,30 +1,16 @@
-"""Heads: what a model makes of the context beside the reconstruction. `task` names what a head needs of the data."""
+"""Heads that classify: class scores from the context, or from a state near it."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal
 
 from torch import Tensor, nn
 
-from lstm_ae.models.decoders import Decoding
-from lstm_ae.models.encoders import Encoding
-
-
-class Sizes(NamedTuple):
-    """What a head may have to know of the data and of the autoencoder it sits on."""
-
-    features: int  # of a step
-    num_classes: int  # 0 without labels
-    context_size: int
-    decoder_size: int  # of the decoder's hidden state
-    causal: bool = True  # whether an encoder's state at a step has seen nothing after it
-    length: int = 0  # steps of the input
-    forecast_steps: int = 0  # to forecast; 0: nothing
-    horizon: int = 0  # how many of them lie after the input
-    forecast_features: int = 0  # the first so many features are forecast
+from lstm_ae.models.contracts import Decoding, Encoder, Encoding, HeadSizes
+from lstm_ae.spec import Count, Fraction, part
 
 
 def class_scores(input_size: int, hidden_layers: list[int], num_classes: int, dropout: float) -> nn.Sequential:
-    """Fully connected layers with ReLU between them; with no `hidden_layers`, one linear layer."""
+    """Fully connected layers with ReLU between them; a single linear layer where there are no `hidden_layers`."""
     layers: list[nn.Module] = []
     for size in hidden_layers:
         layers += [nn.Dropout(dropout), nn.Linear(input_size, size), nn.ReLU()]
@@ -32,19 +18,22 @@ def class_scores(input_size: int, hidden_layers: list[int], num_classes: int, dr
     return nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(input_size, num_classes))
 
 
+@part
 class Classifier(nn.Module):
     """Class scores from the autoencoder's own LSTMs.
 
     Args:
         sizes: of the data and the autoencoder.
-        source: "context" (reports A and C V2) or "decoder", the decoder's last hidden state (repository P).
+        source: "context" (reports A and C, V2), or "decoder", the decoder's last state (repository P).
         hidden_layers: sizes of fully connected layers before the scores.
         dropout: on the input of each layer.
     """
 
     task = "class"
 
-    def __init__(self, sizes: Sizes, source: str, hidden_layers: list[int], dropout: float) -> None:
+    def __init__(
+        self, sizes: HeadSizes, source: Literal["context", "decoder"], hidden_layers: list[Count], dropout: Fraction
+    ) -> None:
         super().__init__()
         self.source = source
         input_size = sizes.context_size if source == "context" else sizes.decoder_size
@@ -55,15 +44,16 @@ class Classifier(nn.Module):
         return {"logits": self.scores(encoding.context if self.source == "context" else decoding.last_state)}
 
 
+@part
 class SeparateClassifier(nn.Module):
     """Class scores from an encoder of its own (report C: V3; with `hidden_layers`, V4).
 
-    It shares no parameter with the autoencoder: the two are trained side by side, and `reconstruction_weight` only
-    weighs their gradients against each other in the clipping.
+    It shares no parameter with the autoencoder. The two are trained side by side, and `reconstruction_weight` only
+    weighs their gradients against each other where the gradient is clipped.
 
     Args:
         sizes: of the data and the autoencoder.
-        encoder: makes an encoder, given `input_size`.
+        encoder: builds an encoder, given `input_size`.
         hidden_layers: sizes of fully connected layers before the scores.
         dropout: on the input of each layer.
     """
@@ -71,7 +61,7 @@ class SeparateClassifier(nn.Module):
     task = "class"
 
     def __init__(
-        self, sizes: Sizes, encoder: Callable[..., nn.Module], hidden_layers: list[int], dropout: float
+        self, sizes: HeadSizes, encoder: Callable[..., Encoder], hidden_layers: list[Count], dropout: Fraction
     ) -> None:
         super().__init__()
         self.encoder = encoder(input_size=sizes.features)

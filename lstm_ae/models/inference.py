@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ def predict(model: nn.Module, inputs: Tensor) -> Output:
     """The model's output on all of `inputs` (n, length, features; on its device), gathered on the CPU."""
     with evaluating(model):
         parts = [model(chunk) for chunk in inputs.split(EVALUATION_BATCH)]
-    gathered = {}
+    gathered: dict[str, Any] = {}
     for field in fields(Output):
         values = [getattr(part, field.name) for part in parts]
         gathered[field.name] = None if values[0] is None else torch.cat(values).cpu()

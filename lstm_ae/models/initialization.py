@@ -1,74 +1,79 @@
 """How the weights of a model's LSTMs start. PyTorch orders the gates: input, forget, cell candidate, output."""
 
+from collections.abc import Iterator
+from typing import Annotated, Any
+
 import torch
-from torch import nn
+from pydantic import Field
+from torch import Tensor, nn
 
 from lstm_ae.errors import ConfigError
-from lstm_ae.models.decoders import InitialStateDecoder, RepeatContextDecoder
+from lstm_ae.models.decoders import LSTMDecoder
+from lstm_ae.models.encoders import LSTMEncoder
+from lstm_ae.spec import NonNegative, part
 
 
+@part
 def pytorch(model: nn.Module) -> None:
-    """PyTorch's own: everything uniform in +-1/sqrt(hidden_size). Nothing is left to do."""
+    """PyTorch's own start: everything uniform in +-1/sqrt(hidden_size). Nothing is left to do."""
 
 
+@part
 @torch.no_grad()
 def orthogonal(model: nn.Module, forget_bias: float, identity: bool = False) -> None:
     """Orthogonal recurrent weights per gate, Xavier input weights, and a forget gate that starts open.
 
     Saxe, McClelland and Ganguli 2014 (orthogonal), Glorot and Bengio 2010 (Xavier), Jozefowicz, Zaremba and Sutskever
     2015 (forget bias): signals and gradients pass many steps without dying out. PyTorch adds two biases; the second
-    starts at zero.
+    one starts at zero. Layers other than LSTMs keep PyTorch's start.
 
     Args:
-        model: any; all of its LSTMs are meant.
+        model: any; all of its LSTMs are set.
         forget_bias: of the forget gate.
         identity: the candidate's recurrent weights start as the identity (Cooijmans et al. 2017, for 784 pixels).
     """
-    for lstm in model.modules():
-        if isinstance(lstm, nn.LSTM):
-            for weight_ih, weight_hh, bias_ih, bias_hh in lstm.all_weights:  # one entry per layer and direction
-                for block in weight_ih.chunk(4):
-                    nn.init.xavier_uniform_(block)
-                for block in weight_hh.chunk(4):
-                    nn.init.orthogonal_(block)
-                if identity:
-                    nn.init.eye_(weight_hh.chunk(4)[2])
-                bias_ih.zero_()
-                bias_hh.zero_()
-                bias_ih.chunk(4)[1].fill_(forget_bias)
+    for weight_ih, weight_hh, bias_ih, bias_hh in lstm_weights(model):
+        for block in weight_ih.chunk(4):
+            nn.init.xavier_uniform_(block)
+        for block in weight_hh.chunk(4):
+            nn.init.orthogonal_(block)
+        if identity:
+            nn.init.eye_(weight_hh.chunk(4)[2])
+        bias_ih.zero_()
+        bias_hh.zero_()
+        bias_ih.chunk(4)[1].fill_(forget_bias)
 
 
+@part
 @torch.no_grad()
-def chrono(model: nn.Module, longest: int, identity: bool = False) -> None:
+def chrono(model: nn.Module, longest: Annotated[int, Field(ge=3)], identity: bool = False) -> None:
     """Forget gates that start open for as long as the dependencies to learn (Tallec and Ollivier 2018).
 
-    A unit whose forget bias is log(T) forgets within about T steps; T is drawn evenly from 1 to `longest` - 1 for every
+    A unit whose forget bias is log(T) forgets within about T steps. T is drawn evenly from 1 to `longest` - 1 for each
     unit, and its input gate opens as little as its forget gate closes (bias -log(T)). The weights are those of
     `orthogonal`.
 
     Args:
-        model: any; all of its LSTMs are meant.
+        model: any; all of its LSTMs are set.
         longest: steps between cause and effect, at most; the sequence's length if in doubt.
         identity: see `orthogonal`.
     """
     orthogonal(model, 0.0, identity)
-    for lstm in model.modules():
-        if isinstance(lstm, nn.LSTM):
-            for _, _, bias_ih, _ in lstm.all_weights:
-                bias_in, bias_forget, *_ = bias_ih.chunk(4)
-                bias_forget.uniform_(1, longest - 1).log_()
-                bias_in.copy_(-bias_forget)
+    for _, _, bias_ih, _ in lstm_weights(model):
+        bias_in, bias_forget, *_ = bias_ih.chunk(4)
+        bias_forget.uniform_(1, longest - 1).log_()
+        bias_in.copy_(-bias_forget)
 
 
+@part
 @torch.no_grad()
-def linear_memory(model: nn.Module, gate_bias: float) -> None:
+def linear_memory(model: nn.Module, gate_bias: NonNegative) -> None:
     """Encoder and decoder start as a nearly linear memory and its way back.
 
     With the input and output gates open (bias `gate_bias`), the forget gate closed (bias -`gate_bias`) and an
     orthogonal matrix U as the candidate's recurrent weights, the encoder starts as h[t] = U h[t-1] + W x[t], nearly:
-    the context holds U^j W x[T-j] for every j. A decoder that turns by the transpose, U' = U^-1, brings one value after
-    another, the last first, under one and the same readout; writing forwards, it turns by U. A decoder that reads the
-    context c at every step gets U' - I as its input weights, which makes its state (U'^t - I) c.
+    the context holds U^j W x[T-j] for every j. A decoder that turns by the transpose, U' = U^-1, brings back one value
+    after another, the last first, under one and the same readout; a decoder that writes forwards turns by U.
 
     After the linear-autoencoder starts of Pasa and Sperduti 2014 and Carta, Sperduti and Bacciu 2019, but without
     fitting U to the data. The weights of the gates stay PyTorch's.
@@ -81,56 +86,71 @@ def linear_memory(model: nn.Module, gate_bias: float) -> None:
     decoder's readout takes each step out again. Without this, what the levels hand up and down starts as a blur.
 
     Args:
-        model: an autoencoder whose encoder and decoder have one layer and the same size.
-        gate_bias: how far open and closed.
+        model: an autoencoder whose encoder and decoder have one LSTM layer each, of the same size.
+        gate_bias: how far the gates start open or closed.
 
     Raises:
         ConfigError: an encoder or decoder that does not fit.
     """
-    *lower, top = levels(model.encoder, model.decoder)
+    *lower, top = levels(model)
     for encoder, decoder in (*lower, top):
-        size = encoder.lstm.hidden_size
-        if encoder.lstm.num_layers > 1 or decoder.lstm.num_layers > 1 or size != decoder.lstm.hidden_size:
-            raise ConfigError(
-                "model.initialization",
-                "linear_memory",
-                "needs encoder and decoder with one layer and the same hidden_size",
-            )
+        check_pair(encoder, decoder)
         for lstm in (encoder.lstm, decoder.lstm):
-            for _, weight_hh, bias_ih, bias_hh in lstm.all_weights:  # one entry per direction
+            for _, weight_hh, bias_ih, bias_hh in lstm_weights(lstm):
                 nn.init.orthogonal_(weight_hh.chunk(4)[2])
                 bias_hh.zero_()
                 for bias, start in zip(bias_ih.chunk(4), (gate_bias, -gate_bias, 0.0, gate_bias), strict=True):
                     bias.fill_(start)
-        turn = encoder.lstm.weight_hh_l0.chunk(4)[2]
+        # The candidate's weights on the input and on the state, of the first layer's forward direction.
+        write_to, turn = (weights.chunk(4)[2] for weights in encoder.lstm.all_weights[0][:2])
         if (encoder, decoder) in lower:
-            features = encoder.lstm.input_size
+            size, features = encoder.lstm.hidden_size, encoder.lstm.input_size
             basis = turn.clone()
             turn.copy_(basis @ torch.eye(size).roll(features, dims=0) @ basis.T)
             write = basis[:, :features]
-            encoder.lstm.weight_ih_l0.chunk(4)[2].copy_(write)
+            write_to.copy_(write)
             steps_back = -1 if decoder.reverse else decoder.length
-            decoder.output[0].weight.copy_(write.T @ torch.linalg.matrix_power(turn.T, steps_back))
-            decoder.output[0].bias.zero_()
+            readout = next(layer for layer in decoder.output if isinstance(layer, nn.Linear))
+            readout.weight.copy_(write.T @ torch.linalg.matrix_power(turn.T, steps_back))
+            readout.bias.zero_()
         back = turn.T if decoder.reverse else turn
-        decoder.lstm.weight_hh_l0.chunk(4)[2].copy_(back)
-        if isinstance(decoder, RepeatContextDecoder):
-            decoder.lstm.weight_ih_l0.chunk(4)[2][:, :size].copy_(back - torch.eye(size))
-        elif isinstance(decoder, InitialStateDecoder):
-            nn.init.zeros_(decoder.initial_state.bias)
-            nn.init.zeros_(decoder.initial_state.weight)
-            nn.init.eye_(decoder.initial_state.weight[:size, :size])  # hidden state = context, cell state = 0
+        decoder.lstm.all_weights[0][1].chunk(4)[2].copy_(back)
+        decoder.start_linear(back)
 
 
-def levels(encoder: nn.Module, decoder: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
+def lstm_weights(module: nn.Module) -> Iterator[tuple[Tensor, ...]]:
+    """The weights of every layer and direction of every LSTM in `module`: input and recurrent weights, two biases."""
+    for lstm in module.modules():
+        if isinstance(lstm, nn.LSTM):
+            yield from map(tuple, lstm.all_weights)
+
+
+def levels(model: nn.Module) -> list[tuple[LSTMEncoder, LSTMDecoder]]:
     """The pairs of an encoder and the decoder that undoes it, the top last: one pair, or all levels of a pyramid.
 
     Raises:
         ConfigError: pyramids of different heights.
     """
-    lower = [list(getattr(part, "lower", ())) for part in (encoder, decoder)]
+    parts: tuple[Any, Any] = (model.encoder, model.decoder)
+    lower = [list(getattr(one, "lower", ())) for one in parts]
     if len(lower[0]) != len(lower[1]):
         raise ConfigError(
             "model.initialization", "linear_memory", "needs an encoder and a decoder with equally many levels"
         )
-    return [*zip(*lower, strict=True), tuple(getattr(part, "top", part) for part in (encoder, decoder))]
+    encoder, decoder = (getattr(one, "top", one) for one in parts)
+    return [*zip(*lower, strict=True), (encoder, decoder)]
+
+
+def check_pair(encoder: nn.Module, decoder: nn.Module) -> None:
+    """Check that a decoder can undo an encoder linearly.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    lstms = [getattr(one, "lstm", None) for one in (encoder, decoder)]
+    sizes = {lstm.hidden_size for lstm in lstms if isinstance(lstm, nn.LSTM) and lstm.num_layers == 1}
+    if None in lstms or len(sizes) != 1 or not hasattr(decoder, "start_linear"):
+        raise ConfigError(
+            "model.initialization", "linear_memory", "needs an encoder and a decoder with one LSTM layer each, of the "
+            "same hidden_size; use model/initialization=orthogonal for others"
+        )  # fmt: skip

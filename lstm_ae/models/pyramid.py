@@ -8,10 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lstm_ae.errors import ConfigError
-from lstm_ae.models.decoders import AutoregressiveDecoder, Decoder, Decoding, InitialStateDecoder
-from lstm_ae.models.encoders import Encoding, LSTMEncoder
+from lstm_ae.models.contracts import Decoding, Encoding
+from lstm_ae.models.decoders import Activation, InitialStateDecoder, LSTMDecoder
+from lstm_ae.models.encoders import LSTMEncoder
+from lstm_ae.spec import Count, part
 
 
+@part
 class PyramidalEncoder(nn.Module):
     """Each level cuts its steps into slices and reads every slice from a zero state; the last states are the steps of
     the level above, and the top reads its steps as one sequence.
@@ -25,7 +28,7 @@ class PyramidalEncoder(nn.Module):
 
     Args:
         input_size: features of a step (the data's).
-        lower_sizes: units of each level below the top, the lowest first.
+        hidden_sizes: hidden size of each level below the top, the lowest first.
         strides: steps in a slice of each of these levels.
         top: makes the encoder at the top, given its `input_size`.
 
@@ -36,12 +39,12 @@ class PyramidalEncoder(nn.Module):
     causal = False  # a state of the top has seen all the steps that it stands for
 
     def __init__(
-        self, input_size: int, lower_sizes: list[int], strides: list[int], top: Callable[..., LSTMEncoder]
+        self, input_size: int, hidden_sizes: list[Count], strides: list[Count], top: Callable[..., LSTMEncoder]
     ) -> None:
         super().__init__()
-        check_levels("model.encoder", lower_sizes, strides)
+        check_levels("model.encoder", hidden_sizes, strides)
         self.strides = strides
-        sizes = [input_size, *lower_sizes]
+        sizes = [input_size, *hidden_sizes]
         self.lower = nn.ModuleList(
             LSTMEncoder(below, size, num_layers=1, dropout=0.0) for below, size in pairwise(sizes)
         )
@@ -60,6 +63,7 @@ class PyramidalEncoder(nn.Module):
         return self.top(steps)
 
 
+@part
 class PyramidalDecoder(nn.Module):
     """The encoder's mirror image: what a level writes are the contexts from which the level below writes its slices.
 
@@ -67,7 +71,7 @@ class PyramidalDecoder(nn.Module):
         context_size: length of the context (the encoder's).
         output_size: features of a step (the data's).
         length: steps to write (the data's).
-        lower_sizes, strides: as the encoder's.
+        hidden_sizes, strides: as the encoder's.
         top: makes the decoder at the top, given context_size, output_size and length.
         output_activation: "identity", or "sigmoid" for data in [0, 1].
 
@@ -80,20 +84,21 @@ class PyramidalDecoder(nn.Module):
         context_size: int,
         output_size: int,
         length: int,
-        lower_sizes: list[int],
-        strides: list[int],
-        top: Callable[..., Decoder],
-        output_activation: str,
+        hidden_sizes: list[Count],
+        strides: list[Count],
+        top: Callable[..., LSTMDecoder],
+        output_activation: Activation,
     ) -> None:
         super().__init__()
-        check_levels("model.decoder", lower_sizes, strides)
+        check_levels("model.decoder", hidden_sizes, strides)
         self.length = length
-        self.top = top(context_size, lower_sizes[-1], math.ceil(length / math.prod(strides)))
-        if isinstance(self.top, AutoregressiveDecoder):
+        self.top = top(context_size, hidden_sizes[-1], math.ceil(length / math.prod(strides)))
+        if self.top.reads_truth:
             raise ConfigError(
                 "model.decoder.top",
-                "autoregressive",
-                "must be initial_state or repeat_context: at the top of a pyramid there is no truth to read",
+                type(self.top).__name__,
+                "reads the truth while it trains, and at the top of a pyramid there is none; use initial_state or "
+                "repeat_context: model/decoder@model.decoder.top=initial_state",
             )
         self.hidden_size = self.top.hidden_size
         self.lower = nn.ModuleList(
@@ -108,8 +113,8 @@ class PyramidalDecoder(nn.Module):
                 reverse=self.top.reverse,
             )
             for size, below, stride, activation in zip(
-                lower_sizes,
-                [output_size, *lower_sizes[:-1]],
+                hidden_sizes,
+                [output_size, *hidden_sizes[:-1]],
                 strides,
                 [output_activation, *["identity"] * (len(strides) - 1)],
                 strict=True,
@@ -126,9 +131,9 @@ class PyramidalDecoder(nn.Module):
         return Decoding(written[:, -self.length :], last_state)
 
 
-def check_levels(part: str, lower_sizes: list[int], strides: list[int]) -> None:
+def check_levels(part: str, hidden_sizes: list[int], strides: list[int]) -> None:
     """Raises ConfigError unless each of at least one lower level of `part` has its stride."""
-    if len(strides) != len(lower_sizes) or not strides:
+    if len(strides) != len(hidden_sizes) or not strides:
         raise ConfigError(
-            f"{part}.strides", strides, f"must be as many as {part}.lower_sizes={lower_sizes}, and at least one"
+            f"{part}.strides", strides, f"must be as many as {part}.hidden_sizes={hidden_sizes}, and at least one"
         )

@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from lstm_ae.config.build import build_model, choose_device
-from lstm_ae.config.rules import check
+from lstm_ae.config.rules import validate_config as check
 from lstm_ae.data.panel_scaling import own_scaler
 from lstm_ae.errors import UserError
 from lstm_ae.models.autoencoder import Autoencoder, Output

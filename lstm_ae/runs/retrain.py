@@ -10,7 +10,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lstm_ae.console import CONF
+from lstm_ae.config import CONF
 from lstm_ae.runs.records import SEED_KEYS, RunRecord, canonical, flatten
 
 

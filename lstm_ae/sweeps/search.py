@@ -20,7 +20,7 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
-from lstm_ae.config.rules import check
+from lstm_ae.config.rules import validate_config as check
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.sweeps.study import find_study, open_study, storage_url
 

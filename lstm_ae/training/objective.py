@@ -6,8 +6,10 @@ from torch import Tensor
 from lstm_ae.data.sequence_data import Sequences
 from lstm_ae.errors import ConfigError
 from lstm_ae.models.autoencoder import Output
+from lstm_ae.spec import Share, part
 
 
+@part
 class Objective:
     """loss = lambda * reconstruction + (1 - lambda) * task, with lambda = `reconstruction_weight` in [0, 1].
 
@@ -23,7 +25,7 @@ class Objective:
             together in a batch.
     """
 
-    def __init__(self, reconstruction_weight: float, time_effect_weight: float = 1.0) -> None:
+    def __init__(self, reconstruction_weight: Share, time_effect_weight: Share = 1.0) -> None:
         self.reconstruction_weight = reconstruction_weight
         self.time_effect_weight = time_effect_weight
 
@@ -48,19 +50,20 @@ class Objective:
         reconstruction = F.mse_loss(output.reconstruction, batch.inputs)
         metrics = {"reconstruction": reconstruction}
         loss = self.reconstruction_weight * reconstruction
-        if output.logits is not None:
+        if output.logits is not None and batch.labels is not None:
             metrics["cross_entropy"] = F.cross_entropy(output.logits, batch.labels)
-            metrics["accuracy"] = (output.logits.argmax(dim=1) == batch.labels).float().mean()
+            metrics["accuracy"] = output.logits.argmax(dim=1).eq(batch.labels).float().mean()
             loss = loss + (1 - self.reconstruction_weight) * metrics["cross_entropy"]
-        elif output.forecast is not None:
+        elif output.forecast is not None and batch.targets is not None:
             error = output.forecast - batch.targets
             squares = error.square()
             metrics["forecast"] = squares.mean()
             metrics["forecast_unseen"] = squares[:, -batch.horizon :, 0].mean()
             if squares.shape[1] > batch.horizon:
                 metrics["forecast_seen"] = squares[:, : -batch.horizon, 0].mean()
-            weighted = training and self.time_effect_weight < 1
-            task = time_effect_loss(error, batch.time, self.time_effect_weight) if weighted else metrics["forecast"]
+            task = metrics["forecast"]
+            if training and self.time_effect_weight < 1 and batch.time is not None:
+                task = time_effect_loss(error, batch.time, self.time_effect_weight)
             loss = loss + (1 - self.reconstruction_weight) * task
         return {"loss": loss, **metrics}
 

@@ -6,13 +6,19 @@ run with more epochs simply follows the longer curve.
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from lstm_ae.spec import Fraction, Share, part
 
 
+@part
 @dataclass
 class Schedule:
     """A linear warm-up over the first `warmup` of the run, then `shape`; the base shape is constant."""
 
-    warmup: float = 0.0
+    warmup: Fraction = 0.0
 
     def factor(self, progress: float) -> float:
         """What to multiply the optimizer's learning rate by at `progress` in [0, 1)."""
@@ -35,17 +41,19 @@ class Schedule:
         """Restores what `state_dict` gave."""
 
 
+@part
 @dataclass
 class Cosine(Schedule):
     """Half a cosine from 1 to `final` (Loshchilov and Hutter 2017, without restarts)."""
 
-    final: float = 0.0
+    final: Share = 0.0
 
     def shape(self, progress: float) -> float:
         """The cosine at `progress`."""
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * progress)) / 2
 
 
+@part
 @dataclass
 class OneCycle(Cosine):
     """A cosine rise from 1/25 to 1 over the first `warmup`, then a cosine fall to `final` (Smith and Topin 2018)."""
@@ -57,10 +65,16 @@ class OneCycle(Cosine):
         return super().factor(progress)
 
 
+@part
 class Plateau(Schedule):
     """Multiplies by `factor` whenever the monitored metric has not improved for more than `plateau_patience` epochs."""
 
-    def __init__(self, warmup: float, factor: float, plateau_patience: int) -> None:
+    def __init__(
+        self,
+        warmup: Fraction,
+        factor: Annotated[float, Field(gt=0, lt=1)],
+        plateau_patience: Annotated[int, Field(ge=0)],
+    ) -> None:
         super().__init__(warmup)
         self.decay = factor
         self.plateau_patience = plateau_patience

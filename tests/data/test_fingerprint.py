@@ -6,8 +6,8 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
+from lstm_ae.config import CONF
 from lstm_ae.config.build import build_data
-from lstm_ae.console import CONF
 from lstm_ae.data import sp500
 from lstm_ae.data.sequence_data import SequenceData, Sequences, fingerprint
 from lstm_ae.spec import DataSpec, Scaler

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from lstm_ae.console import CONF
+from lstm_ae.config import CONF
 from lstm_ae.data import sp500 as module
 from lstm_ae.data.contract import validate_data
 from lstm_ae.data.sp500 import CSV, FEATURES, read_prices, sp500

@@ -13,12 +13,12 @@ from tests.models.parts import OPEN_GATE, make_decoder, make_encoder
 LENGTH, FEATURES = 6, 3
 
 
-def make(head, steps=1, horizon=1, forecast_features=1, bidirectional=False):
+def make(head, steps=1, horizon=1, forecast_features=1, **encoder):
     return Autoencoder(
         LENGTH,
         FEATURES,
         0,
-        encoder=partial(make_encoder, bidirectional=bidirectional),
+        encoder=partial(make_encoder, **encoder),
         decoder=partial(make_decoder, "repeat_context"),
         head=head,
         initialization=OPEN_GATE,
@@ -106,13 +106,22 @@ def test_a_bidirectional_encoder_forecasts_the_days_after_the_input_only():
     assert make(linear_head(), 2, 2, bidirectional=True)(torch.rand(2, LENGTH, FEATURES)).forecast.shape == (2, 2, 1)
 
 
+@pytest.mark.parametrize("encoder", [{"bidirectional": True}, {"pooling": "mean"}])
+def test_steps_ahead_are_forecast_from_the_context(encoder):
+    # The last state of a backward pass has read one step only, and mean pooling makes a context that is no state.
+    model = weights_drawn(make(linear_head(residual=False), 2, 2, **encoder))
+    inputs = torch.rand(4, LENGTH, FEATURES)
+    expected = model.head.output(model(inputs).context).view(4, 2, 1)
+    torch.testing.assert_close(model(inputs).forecast, expected)
+
+
 @pytest.mark.parametrize(
     ("head", "words"),
     [
         (linear_head(output_activation="sigmoid"), "output_activation=sigmoid"),
         (decoder_head(output_activation="sigmoid"), "output_activation=sigmoid"),
         (linear_head(skip=LENGTH + 1), "skip=7: must be at most 6"),
-        (decoder_head(decoder="autoregressive", teacher_forcing=0.5), "teacher_forcing=0.5: must be 0"),
+        (decoder_head(decoder="autoregressive", teacher_forcing=0.5), "add model.head.decoder.teacher_forcing=0"),
     ],
 )
 def test_what_does_not_fit_is_named(head, words):

@@ -19,7 +19,7 @@ OPEN = partial(linear_memory, gate_bias=20.0)  # so far open and closed that not
 def make_pyramid(
     length=24,
     features=1,
-    lower_sizes=(4, 12),
+    hidden_sizes=(4, 12),
     strides=(4, 3),
     top="initial_state",
     bidirectional=False,
@@ -27,7 +27,7 @@ def make_pyramid(
     head=None,
     initialization=OPEN_GATE,
 ):
-    levels = {"lower_sizes": list(lower_sizes), "strides": list(strides)}
+    levels = {"hidden_sizes": list(hidden_sizes), "strides": list(strides)}
     return Autoencoder(
         length,
         features,
@@ -136,16 +136,16 @@ def test_linear_memory_starts_the_decoder_from_the_forward_half():
 
 @pytest.mark.parametrize("strides", [[], [4], [4, 3, 2]])
 def test_every_lower_level_needs_a_stride(strides):
-    with pytest.raises(ConfigError, match=r"^model\.encoder\.strides=\[.*\]: must be as many as .*lower_sizes"):
+    with pytest.raises(ConfigError, match=r"^model\.encoder\.strides=\[.*\]: must be as many as .*hidden_sizes"):
         make_pyramid(strides=strides)
 
 
-def test_the_top_cannot_be_autoregressive():
-    with pytest.raises(ConfigError, match=r"^model\.decoder\.top=autoregressive: must be initial_state or"):
+def test_the_top_cannot_be_taught():
+    with pytest.raises(ConfigError, match=r"^model\.decoder\.top=AutoregressiveDecoder: .* use initial_state or"):
         make_pyramid(top="autoregressive")
 
 
 def test_linear_memory_needs_both_sides_of_the_pyramid():
-    encoder = partial(PyramidalEncoder, lower_sizes=[4], strides=[3], top=make_encoder)
+    encoder = partial(PyramidalEncoder, hidden_sizes=[4], strides=[3], top=make_encoder)
     with pytest.raises(ConfigError, match="equally many levels"):
         Autoencoder(6, 1, 0, encoder, partial(make_decoder, "initial_state"), None, OPEN)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-import lstm_ae.console as cli
+from lstm_ae.config import CONF
 from lstm_ae.sweeps.search import Search, build_search
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +48,7 @@ def search(tmp_path, monkeypatch):
     def search(*overrides: str, storage: str | None = None) -> Search:
         swept = [o for o in overrides if not o.startswith("hydra") and ("," in o or "(" in o) and "[" not in o]
         plain = [override for override in overrides if override not in swept]
-        with initialize_config_dir(cli.CONF):
+        with initialize_config_dir(CONF):
             config = compose("config", plain, return_hydra_config=True)
         keys = {key: value for key, value in config.hydra.sweeper.items() if key != "_target_"}
         keys["storage"] = storage or keys["storage"]

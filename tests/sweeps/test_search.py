@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lstm_ae.console as cli
+from lstm_ae.config import CONF
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.sweeps.search import hash_seed, parse_overrides
 
-SEARCHES = sorted(path.stem for path in Path(cli.CONF, "sweep").glob("*.yaml"))
+SEARCHES = sorted(path.stem for path in Path(CONF, "sweep").glob("*.yaml"))
 AD_HOC = {"search", "grid"}
 
 
@@ -23,7 +23,7 @@ def test_every_search_composes_and_says_how_to_start_it(search, name):
     assert found.directory == Path("multirun", name).absolute()
     assert found.n_trials >= 1
     assert not found.directory.exists()
-    assert f"-m sweep={name}" in Path(cli.CONF, "sweep", f"{name}.yaml").read_text().splitlines()[1]
+    assert f"-m sweep={name}" in Path(CONF, "sweep", f"{name}.yaml").read_text().splitlines()[1]
 
 
 @pytest.mark.parametrize(("name", "points"), [("synthetic_grid", 18), ("mnist_rows_grid", 16), ("mnist_rows_c", 9)])

@@ -6,6 +6,7 @@ import torch
 
 from lstm_ae.data.augment import Augment
 from lstm_ae.data.digits import digits
+from lstm_ae.metrics import monitored
 from lstm_ae.training.objective import Objective
 from lstm_ae.training.schedules import Schedule
 from lstm_ae.training.trainer import Trainer
@@ -30,12 +31,22 @@ def make_trainer(max_epochs=3, **options):
     return Trainer(max_epochs, **defaults | options)
 
 
-def fit(directory, model=None, *, data=None, trainer=None, optimizer=adam, schedule=None, objective=None, **options):
+def fit(
+    directory,
+    model=None,
+    *,
+    data=None,
+    trainer=None,
+    optimizer=adam,
+    schedule=None,
+    objective=None,
+    monitor="val/loss",
+    mode="min",
+    **options,
+):
     """`Trainer.fit` with small defaults; the test part is missing, so that whoever looks at it is found out."""
     model = model or make_model()
     defaults = {
-        "monitor": "val/loss",
-        "mode": "min",
         "seed": 0,
         "description": {},
         "resume": False,
@@ -47,6 +58,7 @@ def fit(directory, model=None, *, data=None, trainer=None, optimizer=adam, sched
         data or make_data(),
         optimizer(model.parameters()),
         schedule or Schedule(),
+        monitors=monitored(monitor, mode),
         directory=directory,
         **defaults | options,
     )

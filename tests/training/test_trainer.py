@@ -179,6 +179,26 @@ def test_augmentation_changes_training_and_not_validation(tmp_path):
     assert plain["val/reconstruction"] == augmented["val/reconstruction"]
 
 
+def test_augmentation_changes_the_inputs_of_a_batch_and_nothing_else(tmp_path):
+    data, seen = make_data(shift=2), []
+
+    class Watching(Objective):
+        def __call__(self, output, batch, training=False):
+            if training:
+                seen.append(batch)
+            return super().__call__(output, batch, training)
+
+    count = len(data.train)
+    whole = replace(data.train, targets=torch.rand(count, 1, 1), low=torch.rand(count, 1, 8),
+                    high=torch.rand(count, 1, 8), series=torch.arange(count), time=torch.arange(count))  # fmt: skip
+    fit(tmp_path, data=replace(data, train=whole), trainer=make_trainer(1), objective=Watching(0.5))
+    for batch in seen:
+        same = whole[batch.series]
+        assert not torch.equal(batch.inputs, same.inputs)
+        for name in ("labels", "targets", "low", "high", "time"):
+            assert torch.equal(getattr(batch, name), getattr(same, name))
+
+
 # Stopping early, and the best
 
 

@@ -1,0 +1,106 @@
+"""What each kind of model part takes and gives: the contracts that a part of your own has to keep.
+
+A part is an `nn.Module` (an initialization is a function) marked with `lstm_ae.spec.part`. Its options come from its
+YAML; the arguments that only the data knows are filled in when the autoencoder is built.
+"""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from lstm_ae.errors import UserError
+
+
+class Encoding(NamedTuple):
+    """What an encoder returns."""
+
+    context: Tensor  # (batch, context_size)
+    states: Tensor  # (batch, steps, state_size): its top layer's output at every step; steps is the input's length,
+    #                 or fewer where the encoder shortens the sequence
+
+
+class Decoding(NamedTuple):
+    """What a decoder returns."""
+
+    reconstruction: Tensor  # (batch, length, features)
+    last_state: Tensor  # (batch, hidden_size): its top layer's output after the last step that it wrote
+
+
+class HeadSizes(NamedTuple):
+    """What a head may need to know of the data and of the autoencoder that it belongs to."""
+
+    features: int  # values in a step of the input
+    num_classes: int  # 0 without labels
+    context_size: int
+    decoder_size: int  # of the decoder's last state
+    causal: bool = True  # whether an encoder's state has seen nothing after its step
+    length: int = 0  # steps of the input
+    forecast_steps: int = 0  # steps to forecast; 0: there is nothing to forecast
+    horizon: int = 0  # how many of them come after the input
+    forecast_features: int = 0  # the first so many features are forecast
+
+
+class Encoder(Protocol):
+    """Reads sequences. Built with `input_size` (features of a step) and its own options."""
+
+    context_size: int  # numbers in a context
+    causal: bool  # whether the state of a step has seen nothing after that step
+
+    def __call__(self, inputs: Tensor) -> Encoding:
+        """(batch, length, features) -> `Encoding`."""
+        ...
+
+
+class Decoder(Protocol):
+    """Rebuilds sequences. Built with `context_size`, `output_size` (features), `length` and its own options."""
+
+    hidden_size: int  # numbers in its last state
+
+    def __call__(self, context: Tensor, inputs: Tensor) -> Decoding:
+        """Contexts (batch, context_size), and the truth, which may be read in training mode only -> `Decoding`."""
+        ...
+
+
+class Head(Protocol):
+    """Does a task beside the reconstruction. Built with `sizes` (a `HeadSizes`) and its own options."""
+
+    task: str  # "class" or "forecast"; an attribute of the class itself
+
+    def __call__(self, inputs: Tensor, encoding: Encoding, decoding: Decoding) -> dict[str, Tensor]:
+        """-> {"logits": (batch, num_classes)} or {"forecast": (batch, forecast_steps, forecast_features)}."""
+        ...
+
+
+class Initialization(Protocol):
+    """Sets the starting weights of a whole autoencoder in place, after all of its parts are built."""
+
+    def __call__(self, model: nn.Module) -> None:
+        """Change the parameters of `model`."""
+        ...
+
+
+def require(part: object, key: str, **attributes: type) -> None:
+    """Check that a part has the attributes of its contract, each of its type.
+
+    Raises:
+        UserError: names the part and the attribute.
+    """
+    for name, kind in attributes.items():
+        found = getattr(part, name, None)
+        if not isinstance(found, kind) or (kind is int and isinstance(found, bool)):
+            raise UserError(
+                f"{key}: {type(part).__name__}.{name} must be {'an' if kind is int else 'a'} {kind.__name__}, "
+                f"and is {found!r}; see lstm_ae/models/contracts.py for what a part of this kind has"
+            )
+
+
+def check_shape(found: Tensor | None, expected: tuple[int, ...], what: str) -> None:
+    """Check the shape of what a part returned.
+
+    Raises:
+        UserError: it is another one.
+    """
+    if not isinstance(found, torch.Tensor) or tuple(found.shape) != expected:
+        shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        raise UserError(f"{what} has shape {shape}, and must have {expected}; see lstm_ae/models/contracts.py")

@@ -3,16 +3,17 @@
 >>> import lstm_ae
 >>> run = lstm_ae.load_run("outputs/2026-01-31/12-00-00")  # doctest: +SKIP
 >>> digits = run.classify(images)  # doctest: +SKIP
+>>> runs = lstm_ae.load_runs("multirun/digits")  # doctest: +SKIP
 """
 
 from importlib import import_module
 from typing import Any
 
-__all__ = ["load_run"]
+__all__ = ["Run", "load_run", "load_runs"]
 
 
 def __getattr__(name: str) -> Any:
     # Looked up late, so that printing a config or a help page never waits for torch.
-    if name == "load_run":
-        return import_module("lstm_ae.runs.reopen").load_run
+    if name in __all__:
+        return getattr(import_module("lstm_ae.api"), name)
     raise AttributeError(f"module 'lstm_ae' has no attribute {name!r}")

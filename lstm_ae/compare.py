@@ -9,20 +9,24 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
-from lstm_ae.console import run_command
+import pandas as pd
+
+from lstm_ae.console import CONF, run_command
 from lstm_ae.errors import UserError
 from lstm_ae.files import write_whole
-from lstm_ae.runs import filters, table
-from lstm_ae.runs import retrain as rerun
+from lstm_ae.metrics import Better
+from lstm_ae.runs import filters, retrain, table
 from lstm_ae.runs.diff import find, side_by_side
-from lstm_ae.runs.provenance import git_commit
-from lstm_ae.runs.records import RunRecord, collect, differing
+from lstm_ae.runs.frame import SPREAD, load_runs, monitors
+from lstm_ae.runs.provenance import SOURCE, git_state
 
 EPILOG = """examples
   python -m lstm_ae.compare multirun/2026-01-31/12-00-00
   python -m lstm_ae.compare multirun/a multirun/b --filter 'model.hidden_size >= 32 and val/accuracy > 0.98'
-  python -m lstm_ae.compare multirun/a --group-by-seed --metrics 'val/*,test/accuracy' --top 5
+  python -m lstm_ae.compare multirun/a --filter 'optimizer in [adam, sgd] and not epochs < 20'
+  python -m lstm_ae.compare multirun/a --group-by-seed --results --top 5
   python -m lstm_ae.compare multirun/a --diff 3 7
   python -m lstm_ae.compare multirun/a --figures --html report.html --csv runs.csv
 
@@ -49,6 +53,10 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--top", type=int, metavar="N", help="only the best N")
     what = cli.add_argument_group("what to show")
     what.add_argument("--metrics", metavar="LIST", help="default: the monitor and the other val/ metrics")
+    what.add_argument(
+        "--results", action="store_true",
+        help="the test metrics as well, each beside its baselines: for reporting what validation chose, not for choosing",
+    )  # fmt: skip
     what.add_argument("--keys", metavar="LIST", help="config keys; default: those that differ")
     what.add_argument("--group-by-seed", action="store_true", help="mean, deviation, count over seeds and folds")
     what.add_argument("--diff", nargs=2, metavar=("A", "B"), help="two runs side by side: paths, or names in the table")
@@ -71,26 +79,17 @@ def compare(arguments: Sequence[str]) -> None:
     """
     options = parser().parse_args(arguments)
     check(options)
-    everything = collect(options.directories) if options.directories else []
+    everything = load_runs(*options.directories) if options.directories else None
     if options.diff:
         print(side_by_side(*(find(name, everything) for name in options.diff)))
         return
     runs = choose(everything, options)
     key, mode, objectives = order(runs, options.sort)
     shown = line_up(runs, options, key, mode, objectives)
-    results = zip(shown.rows, shown.runs, strict=True)
-    best_row, best = next((pair for pair in results if table.is_result(*pair, key)), ({}, None))
-    again = rerun.command(best) if best and best[0].config else ""
-    head = [f"{len(runs)} runs of {len(everything)}: " if len(runs) < len(everything) else f"{len(runs)} runs: "]
-    head[0] += ", ".join(f"{count} {status}" for status, count in Counter(run.status for run in runs).items())
-    if options.top is not None and options.top < len(shown.rows):
-        head.append(f"the best {options.top} of {len(shown.rows)} rows by {key}")
-        shown.rows, shown.runs = shown.rows[: options.top], shown.runs[: options.top]
-    if best:
-        head.append(f"best {key} ({mode}): {table.cell(best_row[key])} in {best[0].directory.path}")
-        commit, here = best[0].summary.get("git_commit"), git_commit()
-        if commit != here:
-            head.append(f"trained by the code at commit {commit or 'unknown'}; here it is at {here or 'no commit'}")
+    head, best, again = summary_of(shown, len(everything), key, mode)
+    if options.top is not None and options.top < len(shown.frame):
+        head.insert(1, f"the best {options.top} of {len(shown.frame)} rows by {key}")
+        shown.frame = shown.frame.head(options.top)
 
     piped = write_tables(shown, options)
     say = sys.stderr if piped else sys.stdout  # what goes into a pipe is the table alone
@@ -100,19 +99,57 @@ def compare(arguments: Sequence[str]) -> None:
     if again:
         print(f"to train it again:\n  {again}", file=say)
     if options.figures:
-        from lstm_ae.figures.comparison import Comparison  # late: matplotlib takes longer than the table
-
-        folder = Path(options.output or Path(options.directories[0]) / "compare")
-        comparison = Comparison([run for group in shown.runs for run in group], shown.keys, objectives)
-        written, left_out = comparison.draw(folder)
-        print(f"figures in {folder}: {'  '.join(path.name for path in written)}", file=say)
-        for reason in left_out:
-            print(f"  not drawn: {reason}", file=say)
+        draw(shown, options, objectives, say)
     if options.html:
         from lstm_ae.figures.html import page
 
-        write_whole(Path(options.html), page(shown, objectives, head, best, again))
-        print(f"open {Path(options.html).absolute()} in a browser", file=say)
+        target = Path(options.html)
+        write_whole(target, page(shown, objectives, head, best, again, target.parent))
+        print(f"open {target.absolute()} in a browser", file=say)
+
+
+def summary_of(shown: table.Table, count: int, key: str, mode: str) -> tuple[list[str], int | None, str]:
+    """The lines that sum up a sorted table, the position of its best row, and the command that trains that one again.
+
+    Args:
+        shown: the table.
+        count: how many runs there were before any was left out.
+        key: what it is sorted by.
+        mode: which of its values is the best.
+    """
+    runs = shown.runs
+    left_out = f" of {count}" if len(runs) < count else ""
+    statuses = ", ".join(f"{number} {status}" for status, number in Counter(runs["status"]).items())
+    head = [f"{len(runs)} runs{left_out}: {statuses}"]
+    results = shown.is_result(key).to_numpy()
+    if not results.any():
+        return head, None, ""
+    best = int(results.argmax())
+    row, members = shown.frame.iloc[best], shown.members(best)
+    members = members[members["status"] == "completed"]
+    found = f"best {key} ({mode}): {table.cell(row[key])}"
+    if shown.grouped:
+        settings = ", ".join(f"{name}={table.cell(row[name]) or 'null'}" for name in shown.keys)
+        names = ", ".join(members["run"])
+        found += f", the mean of {row['runs']} runs" if row["runs"] > 1 else ""
+        head.append(found + (f" with {settings}" if settings else "") + f": {names}")
+    else:
+        head.append(f"{found} in {row['path']}")
+    commit, (here, _) = members["git_commit"].iloc[0], git_state(SOURCE)
+    if commit != here:
+        head.append(f"trained by the code at commit {commit or 'unknown'}; here it is at {here or 'no commit'}")
+    return head, best, retrain.command(members)
+
+
+def draw(shown: table.Table, options: argparse.Namespace, objectives: dict[str, Better], say: TextIO) -> None:
+    """Write the figures and say where they are."""
+    from lstm_ae.figures.comparison import Comparison  # late: matplotlib takes longer than the table
+
+    folder = Path(options.output or Path(options.directories[0]) / "compare")
+    written, left_out = Comparison(shown, objectives).draw(folder)
+    print(f"figures in {folder}: {'  '.join(path.name for path in written)}", file=say)
+    for reason in left_out:
+        print(f"  not drawn: {reason}", file=say)
 
 
 def check(options: argparse.Namespace) -> None:
@@ -135,70 +172,68 @@ def check(options: argparse.Namespace) -> None:
             raise UserError(f"--{name}={target}: there is no folder {Path(target).parent}")
 
 
-def choose(runs: list[RunRecord], options: argparse.Namespace) -> list[RunRecord]:
+def choose(runs: pd.DataFrame, options: argparse.Namespace) -> pd.DataFrame:
     """The runs that pass --filter and --status.
 
     Raises:
         UserError: nothing is left, or the filter cannot be read.
     """
     if options.status:
-        wanted = table.select(options.status, sorted({run.status for run in runs}), "--status")
-        runs = [run for run in runs if run.status in wanted]
+        wanted = table.select(options.status, sorted(runs["status"].unique()), "--status")
+        runs = runs[runs["status"].isin(wanted)]
     if options.filter is not None:
-        passes = filters.parse(options.filter, names_of(runs))
-        runs = [run for run in runs if passes(run.values)]
-    if not runs:
+        runs = filters.choose(runs, options.filter)
+    if runs.empty:
         raise UserError(f"--filter '{options.filter}': no run passes")
     return runs
 
 
-def order(runs: Sequence[RunRecord], sort: str | None) -> tuple[str, str, dict[str, str]]:
+def order(runs: pd.DataFrame, sort: str | None) -> tuple[str, str, dict[str, Better]]:
     """What to sort by, its mode, and the objectives (metric -> mode) that figures show, the first one first.
 
     Raises:
         UserError: `sort` is no name that a run has.
     """
-    monitors = next((run.monitors for run in runs if run.monitors), {"val/loss": "min"})
-    key, _, mode = sort.partition(":") if sort else (next(iter(monitors)), "", "")
-    known = names_of(runs)
-    if sort and key not in known:
-        raise UserError(f"--sort={sort}: {filters.unknown(key, known)}")
+    monitored = runs[runs["monitor"].notna()]
+    default: dict[str, Better] = {"val/loss": "min"}
+    objectives = default if monitored.empty else monitors(*monitored[["monitor", "mode"]].iloc[0])
+    key, _, mode = sort.partition(":") if sort else (next(iter(objectives)), "", "")
+    if sort and key not in runs:
+        raise UserError(f"--sort={sort}: {filters.unknown(key, runs.columns)}")
     if mode not in ("", "min", "max"):
         raise UserError(f"--sort={sort}: after the colon goes min or max")
-    mode = mode or table.direction(key, runs)
-    if key in monitors:
-        return key, mode, {key: mode} | {name: of for name, of in monitors.items() if name != key}
-    return key, mode, {key: mode} if key in table.metric_names(runs) else monitors
+    mode = mode or table.better(key, runs)
+    if key in objectives:
+        return key, mode, {key: mode} | {name: of for name, of in objectives.items() if name != key}
+    return key, mode, {key: mode} if key in runs.attrs["metrics"] else objectives
 
 
 def line_up(
-    runs: Sequence[RunRecord], options: argparse.Namespace, key: str, mode: str, objectives: dict[str, str]
+    runs: pd.DataFrame, options: argparse.Namespace, key: str, mode: str, objectives: dict[str, Better]
 ) -> table.Table:
     """The table, sorted by `key`.
 
     Raises:
         UserError: --metrics or --keys hold a name that no run has.
     """
-    measured = table.metric_names(runs)
-    settings = [name for name in names_of(runs) if name not in measured]
-    metrics = table.select(options.metrics, measured, "--metrics") if options.metrics else table.default_metrics(runs)
-    keys = table.select(options.keys, settings, "--keys") if options.keys else None
-    if key in measured:
-        metrics = list(dict.fromkeys([*metrics, key]))
+    choices, settings, measured = (runs.attrs[kind] for kind in ("choices", "settings", "metrics"))
+    metrics = table.select(options.metrics, measured, "--metrics") if options.metrics else \
+        table.default_metrics(runs, measured)  # fmt: skip
+    metrics += table.results(measured) if options.results else []
+    metrics = list(dict.fromkeys([*metrics, *([key] if key in measured else [])]))
+    others = [name for name in runs.columns if name not in measured]
+    keys = table.select(options.keys, others, "--keys") if options.keys else None
     if options.group_by_seed:
         shown = table.by_seed(runs, keys, metrics)
     else:
-        shown = table.single(runs, differing(runs) if keys is None else keys, metrics)
-    shown.notes += table.cautions(runs, key)
+        shown = table.single(runs, table.differing(runs, choices, settings) if keys is None else keys, metrics)
+    if any(name.endswith(SPREAD) for name in shown.columns):
+        shown.notes.append("± is the standard deviation (n - 1) over the seeds and folds of a row")
+    shown.notes += table.cautions(runs, key, metrics)
     if len(objectives) == 2:
         table.mark_pareto(shown, objectives)
     shown.sort(key, mode)
     return shown
-
-
-def names_of(runs: Sequence[RunRecord]) -> list[str]:
-    """Every name that any of the runs has a value for."""
-    return list(dict.fromkeys(name for run in runs for name in run.values))
 
 
 def write_tables(shown: table.Table, options: argparse.Namespace) -> bool:

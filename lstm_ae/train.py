@@ -9,11 +9,9 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig
@@ -23,14 +21,13 @@ from lstm_ae.config.rules import validate_config
 from lstm_ae.console import run_command, stop_on_signals, write_for_terminals
 from lstm_ae.errors import Pruned, Stopped, UserError
 from lstm_ae.runs.directory import RunDirectory
+from lstm_ae.runs.resume import further_overrides, resumed
 from lstm_ae.sweeps.cross_validation import cross_validate
 from lstm_ae.sweeps.plugin import StudySweeper
 from lstm_ae.sweeps.trial import PRUNED, History, reporter
 from lstm_ae.training.process_settings import keep_freed_memory, subnormals_flushed
 
 log = logging.getLogger(__name__)
-
-HYDRA_FILES = {"config.yaml", "hydra.yaml", "overrides.yaml"}  # what Hydra writes into .hydra/
 
 
 def train(
@@ -84,9 +81,10 @@ def train(
              directory.path)  # fmt: skip
     monitor = list(config.monitor) if isinstance(config.monitor, ListConfig) else config.monitor
     directory.update_summary(
-        monitor=monitor, parameters=parameters, device=device_name(device), data=fingerprint(data),
+        monitor=monitor, parameters=parameters, device=device_name(device),
         **({"leaky": list(data.spec.leaky)} if data.spec.leaky else {}),
     )  # fmt: skip
+    directory.record_data(fingerprint(data), resume=config.resume is not None)
     training = build.build_training(config, model)
 
     def outcome(history: History) -> dict[str, object]:
@@ -147,11 +145,14 @@ def device_name(device: object) -> str:
 @hydra.main(config_path=CONF, config_name="config", execution_whitelist=())
 def hydra_main(config: DictConfig) -> float | list[float] | str:
     """What Hydra calls, once per job, with the job's config."""
-    directory = RunDirectory(HydraConfig.get().runtime.output_dir)
+    job = HydraConfig.get()
+    multirun = job.mode == RunMode.MULTIRUN
+    directory = RunDirectory(job.runtime.output_dir)
     stop_on_signals()
     write_for_terminals()
+    changed = None if config.get("resume") is None else further_overrides(directory, job.overrides.task)
     try:
-        with directory.recording(), subnormals_flushed():
+        with directory.recording(resumed_with=changed, keep_failed=multirun), subnormals_flushed():
             if config.get("cross_validation") is not None:
                 return cross_validate(train, config, directory, reporter(config))
             return train(config, directory, reporter(config))
@@ -162,55 +163,9 @@ def hydra_main(config: DictConfig) -> float | list[float] | str:
         log.warning("stopped; go on with: python -m lstm_ae.train resume=%s", directory.path)
         raise
     except UserError as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
+        if multirun:
             log.error("%s", error)
         raise
-
-
-def resumed(arguments: list[str]) -> list[str]:
-    """The command line with `resume=RUN_DIR` in it replaced by what makes Hydra go on in that directory.
-
-    The config is the one that the directory was started with, plus the further overrides in `arguments`.
-
-    Raises:
-        UserError: nothing there to resume.
-        SystemExit: the run is already complete.
-    """
-    given = [argument for argument in arguments if argument.startswith("resume=")]
-    target = given[-1].removeprefix("resume=").strip("'\"") if given else "null"
-    if target in ("null", ""):
-        return arguments
-    directory = RunDirectory(target)
-    if not directory.config.is_file() or not directory.can_resume():
-        raise UserError(
-            f"resume={target}: nothing to resume: "
-            + ("no checkpoints/last.pt" if directory.config.is_file() else "no .hydra/config.yaml")
-            + " in that directory. A run can be resumed once its first epoch is done."
-        )
-    # Hydra would compose whatever else lies there, and its own settings may start programs.
-    files = {path.name for path in directory.config.parent.iterdir()}
-    lines = directory.config.read_text().splitlines()
-    if files - HYDRA_FILES or any(line.startswith(("hydra:", "defaults:")) for line in lines):
-        raise UserError(f"resume={target}: its .hydra/ holds more than Hydra writes there; not resumed")
-    others = [argument for argument in arguments if argument not in given]
-    if directory.read_summary().get("status") == "completed" and not others:
-        print(
-            f"{directory.path} is complete. To train it further: resume={target} trainer.max_epochs=...\n"
-            f"To see its results again: python -m lstm_ae.evaluate run={target}"
-        )
-        sys.exit(0)
-
-    def quoted(path: Path) -> str:
-        return QuotedString(str(path), Quote.single).with_quotes()
-
-    return [
-        f"--config-path={directory.config.parent}",
-        "--config-name=config",
-        f"hydra.run.dir={quoted(directory.path)}",
-        "hydra.output_subdir=null",
-        *others,
-        f"resume={quoted(directory.path)}",
-    ]
 
 
 def main() -> None:

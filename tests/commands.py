@@ -10,31 +10,34 @@ from pathlib import Path
 
 import pytest
 
-TINY_SYNTHETIC = (
+ROOT = Path(__file__).parents[1]
+TINY = (
     "dataset.num_sequences=60",
     "dataset.length=8",
     "dataset.dip_length=2",
     "dataset.dip_center=[3,4]",
-    "model.hidden_size=3",
     "trainer.max_epochs=2",
     "threads=1",
 )
+TINY_SYNTHETIC = (*TINY, "model.hidden_size=3")
 TINY_DIGITS = ("dataset=digits_rows", "model=classifier", "model.hidden_size=4", "dataset.num_train=64", "threads=1")
 
 
 def environment(**extra: str) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", **extra}
+    """The environment of a command: this checkout's package, whatever is installed, and one thread."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **extra}
+
+
+def words(command: str, *arguments: str) -> list[str]:
+    """`python -m lstm_ae.COMMAND ARGUMENTS` with the Python of these tests."""
+    return [sys.executable, "-m", f"lstm_ae.{command}", *arguments]
 
 
 def run(command: str, *arguments: str, cwd: Path, **extra: str) -> subprocess.CompletedProcess:
-    """`python -m lstm_ae.COMMAND ARGUMENTS` in `cwd`, its output captured."""
+    """Run `python -m lstm_ae.COMMAND ARGUMENTS` in `cwd` to its end, its output captured."""
     return subprocess.run(
-        [sys.executable, "-m", f"lstm_ae.{command}", *arguments],
-        cwd=cwd,
-        env=environment(**extra),
-        capture_output=True,
-        text=True,
-        timeout=300,
+        words(command, *arguments), cwd=cwd, env=environment(**extra), capture_output=True, text=True, timeout=400
     )
 
 
@@ -45,19 +48,14 @@ def train(*arguments: str, cwd: Path, directory: str = "run", **extra: str) -> P
     return cwd / directory
 
 
-def start(*arguments: str, cwd: Path) -> subprocess.Popen:
-    """Start `python -m lstm_ae.train ARGUMENTS` and leave it running."""
+def start(*arguments: str, cwd: Path, stdout: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE):
+    """Start `python -m lstm_ae.train ARGUMENTS` in `cwd` and leave it running."""
     return subprocess.Popen(
-        [sys.executable, "-m", "lstm_ae.train", *arguments],
-        cwd=cwd,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
+        words("train", *arguments), cwd=cwd, env=environment(), stdout=stdout, stderr=stderr, text=True
     )
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
     """Poll until `condition()` holds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -215,7 +215,7 @@ def test_whatever_state_runs_are_in_they_are_shown(sweep, capsys):
         "7": ("completed", None),
         "8": ("unknown", "no summary.json; no .hydra/config.yaml"),
         "9": ("failed", "ConfigError: optimizer.lr=-1: must be > 0"),
-        "10": ("running", None),
+        "10": ("running", "no process on this machine is at work on it"),
         "11": ("pruned", None),
     }
     by_name = {row["run"]: row for row in rows(capsys, sweep)}
@@ -240,11 +240,18 @@ def test_what_the_order_may_not_mean_is_said(sweep, capsys):
     assert "note: the runs monitor different metrics (val/loss; val/accuracy)" in out
 
 
-def test_a_run_resumed_past_its_plan_is_another_setting(sweep, capsys):
-    make_run(sweep / "8", [0.1] * 5, hidden_size=16, lr=0.1, seed=2, max_epochs=3)
-    table = rows(capsys, sweep, "--group-by-seed")
-    assert (table[0]["trainer.max_epochs"], table[0]["runs"]) == (5, 1)
-    assert table[0]["note"] == "resumed past its 3 epochs"
+def test_a_run_is_the_setting_that_its_resumes_made_it(sweep, capsys):
+    resumes = [
+        {"epoch": 3, "overrides": ["trainer.max_epochs=4", "optimizer.lr=1e-2"]},
+        {"epoch": 4, "overrides": ["trainer.max_epochs=5", "hydra.job.env_set={HARM: done}"]},
+    ]
+    done = {"status": "completed", "resumes": resumes}
+    make_run(sweep / "8", [0.1] * 5, "completed_later", done, hidden_size=16, lr=0.1, seed=2, max_epochs=3)
+    best = rows(capsys, sweep, "--group-by-seed")[0]
+    assert (best["trainer.max_epochs"], best["optimizer.lr"], best["runs"]) == (5, 0.01, 1)
+    compare([str(sweep)])
+    again = capsys.readouterr().out.strip().splitlines()[-1]
+    assert again.endswith("--config-name=config trainer.max_epochs=5 optimizer.lr=1e-2")
 
 
 def test_diff(sweep, capsys):

@@ -1,11 +1,13 @@
 """The pictures of many runs beside each other."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,12 +17,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lstm_ae.errors import UserError
-from lstm_ae.figures.importances import importances, is_logarithmic
+from lstm_ae.figures.importances import as_parameter, importances, is_logarithmic, is_numeric
 from lstm_ae.figures.style import STYLE
-from lstm_ae.runs.records import SEED_KEYS, RunRecord, canonical, is_number
-from lstm_ae.runs.table import cell, pareto_front
+from lstm_ae.files import replacing
+from lstm_ae.metrics import Better, find
+from lstm_ae.runs.frame import natural, read_history
+from lstm_ae.runs.settings import SEED_KEYS
+from lstm_ae.runs.table import Table, cell, pareto_front
 
-LABELLED = 10  # curves that a reader can tell apart
+LABELLED = 10  # rows that get a colour and a label: as many as the colour map has
+COLOURS = colormaps["tab10"].colors
 STATUSES = {  # marker, colour, filled
     "completed": ("o", "#00798c", True),
     "pruned": ("X", "#d1495b", True),
@@ -34,19 +40,23 @@ BEST = "#1b1b1b"
 
 
 class Comparison:
-    """The runs of a comparison, and what its figures need to know of them.
+    """The rows of a table, best first, and what their figures need to know of the runs behind them.
 
     Args:
-        runs: best first.
-        keys: the settings that tell them apart.
+        table: what is compared.
         objectives: the monitored metrics and the mode of each; one or two.
     """
 
-    def __init__(self, runs: Sequence[RunRecord], keys: Sequence[str], objectives: dict[str, str]) -> None:
-        self.runs, self.keys, self.objectives = list(runs), list(keys), objectives
+    def __init__(self, table: Table, objectives: dict[str, Better]) -> None:
+        members = table.frame["members"]
+        rows = np.repeat(np.arange(len(members)), members.map(len))
+        self.runs = table.runs.loc[[label for labels in members for label in labels]].assign(row=rows)
+        self.runs[list(objectives)] = self.runs.reindex(columns=list(objectives)).astype(float)
+        self.keys, self.objectives = table.keys, objectives
         self.objective, self.mode = next(iter(objectives.items()))
-        last = [key.rpartition(".")[2] for key in keys]
-        self.short = {key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)}
+        self.status = self.runs["status"].where(self.runs["status"].isin(STATUSES), "unknown")
+        self.measured = np.isfinite(self.runs[self.objective])
+        self.labels = row_labels(table)
 
     def draw(self, folder: Path) -> tuple[list[Path], list[str]]:
         """Write every figure that these runs have something for.
@@ -70,104 +80,96 @@ class Comparison:
                     left_out.append(f"{path.name}: {reason}")
                     continue
                 FigureCanvasAgg(drawn)
-                drawn.savefig(path)
+                with replacing(path) as temporary:
+                    drawn.savefig(temporary)
                 written.append(path)
         return written, left_out
 
-    def label(self, run: RunRecord) -> str:
-        """What tells a run apart, for a legend."""
-        return ", ".join(f"{self.short[key]}={cell(run.values.get(key)) or 'null'}" for key in self.keys) or run.name
-
-    def value(self, run: RunRecord, name: str) -> float:
-        """A metric of a run, NaN where there is none."""
-        return run.metrics.get(name, math.nan)
-
     def learning_curves(self) -> Figure:
-        """The monitored metric over the epochs of every run, the best runs in colour and labelled."""
-        drawn = [run for run in self.runs if run.history]
-        if not drawn:
+        """The monitored metric over the epochs of every run, the best rows in colour and labelled."""
+        histories = [(row, status, pd.DataFrame(read_history(path)))
+                     for row, status, path in self.runs[["row", "status", "path"]].itertuples(index=False)]  # fmt: skip
+        histories = [(row, status, history) for row, status, history in histories if "epoch" in history]
+        if not histories:
             raise UserError("no run has a metrics.csv yet")
-        figure = Figure(figsize=(5 + 4 * len(self.objectives), 4.2 + 0.18 * min(len(drawn), LABELLED)))
-        colours = colormaps["viridis"](np.linspace(0, 0.92, min(len(drawn), LABELLED)))
+        drawn = dict.fromkeys(row for row, _, _ in histories)
+        coloured = dict(zip(drawn, COLOURS[:LABELLED], strict=False))
+        figure = Figure(figsize=(5 + 4 * len(self.objectives), 4.2 + 0.18 * len(coloured)))
         for axes, name in zip(figure.subplots(1, len(self.objectives), squeeze=False)[0], self.objectives, strict=True):
-            for rank, run in reversed(list(enumerate(drawn))):
-                rows = [(row["epoch"], row[name]) for row in run.history if name in row and "epoch" in row]
-                style: dict[str, Any] = {"linestyle": LINES.get(run.status, ":"), "color": "0.8", "linewidth": 0.8}
-                if rank < LABELLED:
-                    style |= {"color": colours[rank], "linewidth": 1.8}
-                    style["label"] = self.label(run) + ("" if run.status == "completed" else f" ({run.status})")
-                axes.plot(*zip(*rows, strict=True), marker="o" if len(rows) == 1 else "", **style) if rows else None
-            logarithmic_axis(axes, name, [row[name] for run in drawn for row in run.history if name in row])
+            lines = {}
+            for row, status, history in reversed(histories):
+                if name not in history:
+                    continue
+                colour, width = (coloured[row], 1.8) if row in coloured else ("0.8", 0.8)
+                lines[row], = axes.plot(history["epoch"], history[name], linestyle=LINES.get(status, ":"), color=colour,
+                                        linewidth=width, marker="o" if len(history) == 1 else "")  # fmt: skip
+            logarithmic_axis(axes, name, pd.concat([h[name] for _, _, h in histories if name in h] or [pd.Series()]))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set(xlabel="epoch", ylabel=name)
-        handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=2 if len(handles) > 4 else 1,
-                      fontsize=8)  # fmt: skip
+        named = {row: lines[row] for row in coloured if row in lines}
+        figure.legend(named.values(), [self.labels[row] for row in named], loc="outside lower center",
+                      ncols=2 if len(named) > 4 else 1, fontsize=8)  # fmt: skip
         others = f"; the best {LABELLED} in colour" if len(drawn) > LABELLED else ""
-        figure.suptitle(f"learning curves of {len(drawn)} runs{others}")
+        what = f"{len(histories)} runs" + (f" of {len(drawn)} settings" if len(drawn) < len(histories) else "")
+        figure.suptitle(f"learning curves of {what}{others}")
         return figure
 
     def objective_over_trials(self) -> Figure:
         """Each run's best value in the order of the trials, by status, with the best so far."""
-        in_order = sorted(self.runs, key=lambda run: (str(run.directory.path.parent), run.trial or 0, run.name))
-        numbered = len({run.directory.path.parent for run in in_order}) == 1 and all(
-            run.trial is not None for run in in_order
-        )
-        at = {id(run): run.trial if numbered else i for i, run in enumerate(in_order)}
+        parents = self.runs["path"].map(lambda path: str(Path(path).parent))
+        numbered = parents.nunique() == 1 and bool(self.runs["trial"].notna().all())
+        place = self.runs["trial"].fillna(0)
+        if not numbered:
+            order = sorted(self.runs.index, key=lambda label: natural(self.runs["run"][label]))
+            place = pd.Series(np.arange(len(order)), order)[self.runs.index]
         figure = Figure(figsize=(8, 3.8 * len(self.objectives)))
         for axes, (name, mode) in zip(figure.subplots(len(self.objectives), 1, squeeze=False)[:, 0],
                                       self.objectives.items(), strict=True):  # fmt: skip
+            values = self.runs[name].where(np.isfinite(self.runs[name]))
             for status, (marker, colour, filled) in STATUSES.items():
-                group = [run for run in in_order if (run.status if run.status in STATUSES else "unknown") == status]
+                group = self.status == status
                 style = {"marker": marker, "edgecolors": colour, "facecolors": colour if filled else "none", "s": 36}
-                measured = [run for run in group if math.isfinite(self.value(run, name))]
-                label = f"{status} ({len(group)})"
-                if measured:
-                    points = [(at[id(run)], self.value(run, name)) for run in measured]
-                    axes.scatter(*zip(*points, strict=True), label=label, **style)
-                rest = [at[id(run)] for run in group if run not in measured]
-                if rest:  # no value to put them at: on the axis
-                    axes.scatter(rest, [0] * len(rest), transform=axes.get_xaxis_transform(), clip_on=False,
-                                 label=None if measured else label, zorder=3, **style)  # fmt: skip
-            done = [run for run in in_order if run.status == "completed" and math.isfinite(self.value(run, name))]
-            if done:
-                best = np.minimum.accumulate if mode == "min" else np.maximum.accumulate
-                axes.step([at[id(run)] for run in done], best([self.value(run, name) for run in done]), where="post",
-                          color=BEST, linewidth=1, label="best so far")  # fmt: skip
-            logarithmic_axis(axes, name, [self.value(run, name) for run in in_order])
+                measured, rest = group & values.notna(), group & values.isna()
+                label = f"{status} ({group.sum()})"
+                if measured.any():
+                    axes.scatter(place[measured], values[measured], label=label, **style)
+                if rest.any():  # no value to put them at: on the axis
+                    axes.scatter(place[rest], [0] * rest.sum(), transform=axes.get_xaxis_transform(), clip_on=False,
+                                 label=None if measured.any() else label, zorder=3, **style)  # fmt: skip
+            done = place[(self.status == "completed") & values.notna()].sort_values()
+            if len(done):
+                best = values[done.index].cummin() if mode == "min" else values[done.index].cummax()
+                axes.step(done, best, where="post", color=BEST, linewidth=1, label="best so far")
+            logarithmic_axis(axes, name, values)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            first, last = min(at.values()), max(at.values())  # also those that have no value
-            valueless = any(not math.isfinite(self.value(run, name)) for run in in_order)
-            xlabel = ("trial" if numbered else "run") + (" (on the axis: no value)" if valueless else "")
-            axes.set(xlabel=xlabel, ylabel=name, xlim=(first - 0.5, last + 0.5))
+            xlabel = ("trial" if numbered else "run") + (" (on the axis: no value)" if values.isna().any() else "")
+            axes.set(xlabel=xlabel, ylabel=name, xlim=(place.min() - 0.5, place.max() + 0.5))
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
-        figure.suptitle(f"{self.objective} over {len(in_order)} trials")
+        figure.suptitle(f"{self.objective} over {len(self.runs)} trials")
         return figure
 
     def parallel_coordinates(self) -> Figure:
         """A line per run through its settings to its result; the darker, the better."""
         if not self.keys:
             raise UserError("no setting differs")
-        drawn = [run for run in self.runs if math.isfinite(self.value(run, self.objective))]
-        if not drawn:
+        drawn = self.runs[self.measured]
+        if drawn.empty:
             raise UserError(f"no run has a {self.objective}")
         names = [*self.keys, *self.objectives]
-        results = np.array([self.value(run, self.objective) for run in drawn])
-        badness = results if self.mode == "min" else -results
-        ranks = np.argsort(np.argsort(badness)) / max(len(drawn) - 1, 1)
+        ranks = drawn[self.objective].rank(method="first", ascending=self.mode == "min").to_numpy() - 1
         figure = Figure(figsize=(2.6 + 1.6 * len(names), 4.4))
         axes = figure.subplots()
         heights = np.empty((len(drawn), len(names)))
         for i, name in enumerate(names):
-            column = [run.values.get(name) for run in drawn]
-            heights[:, i], ticks = axis_positions(column)
+            heights[:, i], ticks = axis_positions(drawn[name])
             axes.plot([i, i], [0, 1], color="0.3", linewidth=1)
             for height, text in ticks:
                 axes.text(i + 0.03, height, text, fontsize=8, va="center", zorder=3,
                           bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6})  # fmt: skip
-        for rank, line, run in sorted(zip(ranks, heights, drawn, strict=True), key=lambda part: -part[0]):
-            axes.plot(line, color=colormaps["viridis"](0.95 * rank), linewidth=2.2 if rank == 0 else 1,
-                      linestyle=LINES.get(run.status, ":"), alpha=0.85)  # fmt: skip
+        for position in np.argsort(-ranks):  # the best last, on top
+            colour = colormaps["viridis"](0.95 * ranks[position] / max(len(drawn) - 1, 1))
+            axes.plot(heights[position], color=colour, linewidth=2.2 if ranks[position] == 0 else 1, alpha=0.85,
+                      linestyle=LINES.get(drawn["status"].iloc[position], ":"))  # fmt: skip
         axes.set_xticks(range(len(names)), [name.replace(".", ".\n").replace("/", "/\n") for name in names])
         axes.set(yticks=[], xlim=(-0.2, len(names) - 0.6), ylim=(-0.05, 1.05))
         axes.spines[:].set_visible(False)
@@ -186,7 +188,7 @@ class Comparison:
         axes.bar_label(bars, [f"{share:.0%}" for share in list(shares.values())[::-1]], padding=3)
         axes.grid(False)
         axes.set(xlabel=f"share of the variance of {self.objective} (fANOVA)", xlim=(0, 1.1))
-        count = sum(run.status == "completed" for run in self.runs)
+        count = (self.status == "completed").sum()
         figure.suptitle(f"importance of the settings, from {count} completed runs")
         return figure
 
@@ -195,31 +197,29 @@ class Comparison:
         keys = [key for key in self.keys if key not in SEED_KEYS]
         if len(keys) != 2:
             raise UserError(f"a heat map needs two settings that differ; here: {', '.join(keys) or 'none'}")
-        x, y = (dict(sorted_values([run.values.get(key) for run in self.runs])) for key in keys)  # form -> text
-        cells: dict[tuple, list[float]] = {}
-        for run in self.runs:
-            if math.isfinite(self.value(run, self.objective)) and run.status == "completed":
-                place = tuple(canonical(run.values.get(key)) for key in keys)
-                cells.setdefault(place, []).append(self.value(run, self.objective))
-        if 2 * len(cells) < len(x) * len(y):
-            raise UserError(f"{len(cells)} settings are no grid of {len(x)} x {len(y)}")
-        means = np.array([[np.mean(cells.get((a, b), [math.nan])) for a in x] for b in y])
-        figure = Figure(figsize=(2.8 + 0.9 * len(x), 2 + 0.6 * len(y)))
+        done = self.runs[self.measured & (self.status == "completed")]
+        cells = pd.DataFrame({"x": as_parameter(done[keys[0]]), "y": as_parameter(done[keys[1]]),
+                              "value": done[self.objective]}).groupby(["y", "x"])["value"]  # fmt: skip
+        means = cells.mean().unstack()
+        if 2 * len(cells) < means.size or means.empty:
+            raise UserError(f"{len(cells)} settings are no grid of {means.shape[1]} x {means.shape[0]}")
+        figure = Figure(figsize=(2.8 + 0.9 * means.shape[1], 2 + 0.6 * means.shape[0]))
         axes = figure.subplots()
         image = axes.imshow(means, cmap="viridis" if self.mode == "min" else "viridis_r", aspect="auto", origin="lower")
-        middle = (np.nanmin(means) + np.nanmax(means)) / 2
-        best = (np.nanmin if self.mode == "min" else np.nanmax)(means)
-        for row, column in np.ndindex(means.shape):
-            mean = means[row, column]
+        values = means.to_numpy()
+        middle = (np.nanmin(values) + np.nanmax(values)) / 2
+        best = (np.nanmin if self.mode == "min" else np.nanmax)(values)
+        for row, column in np.ndindex(values.shape):
+            mean = values[row, column]
             dark = mean < middle if self.mode == "min" else mean > middle
-            axes.text(column, row, "no run" if math.isnan(mean) else cell(float(mean)), ha="center", va="center",
+            axes.text(column, row, cell(float(mean)) or "no run", ha="center", va="center",
                       color="white" if dark else "black", weight="bold" if mean == best else "normal")  # fmt: skip
-        axes.set_xticks(range(len(x)), list(x.values()))
-        axes.set_yticks(range(len(y)), list(y.values()))
+        axes.set_xticks(range(means.shape[1]), [cell(value) for value in means.columns])
+        axes.set_yticks(range(means.shape[0]), [cell(value) for value in means.index])
         axes.grid(False)
         axes.set(xlabel=keys[0], ylabel=keys[1])
         figure.colorbar(image, ax=axes, label=self.objective)
-        seeds = max(map(len, cells.values()))
+        seeds = cells.size().max()
         figure.suptitle(f"{self.objective}" + (f", mean of up to {seeds} seeds" if seeds > 1 else ""))
         return figure
 
@@ -227,62 +227,78 @@ class Comparison:
         """One objective against the other, with the runs that none beats in both."""
         if len(self.objectives) != 2:
             raise UserError("a Pareto front needs two objectives: monitor=[...] with two metrics")
-        points = [[self.value(run, name) for name in self.objectives] for run in self.runs]
-        finished = [
-            point if run.status == "completed" else [math.nan] * 2 for run, point in zip(self.runs, points, strict=True)
-        ]
-        front = pareto_front(finished, list(self.objectives.values()))
-        if not front:
+        x, y = self.objectives
+        done = self.runs[self.status == "completed"]
+        front = done[pareto_front(done, self.objectives)].sort_values([x, y])
+        if front.empty:
             raise UserError("no completed run has both objectives")
-        figure = Figure(figsize=(7.5, 4.6 + 0.2 * min(len(front), LABELLED)))
+        best = front[:LABELLED]
+        figure = Figure(figsize=(7.5, 4.6 + 0.2 * len(best)))
         axes = figure.subplots()
         for status, (marker, colour, filled) in STATUSES.items():
-            group = [point for run, point in zip(self.runs, points, strict=True) if run.status == status]
-            if group:
-                axes.scatter(*zip(*group, strict=True), marker=marker, edgecolors=colour, label=status, alpha=0.7,
+            group = self.runs[self.status == status]
+            if len(group):
+                axes.scatter(group[x], group[y], marker=marker, edgecolors=colour, label=status, alpha=0.7,
                              facecolors=colour if filled else "none")  # fmt: skip
-        best = sorted(((points[i], self.runs[i]) for i in front), key=lambda pair: pair[0])
-        line = axes.plot(*zip(*(point for point, _ in best), strict=True), color=BEST, marker="o", markersize=9,
-                         markerfacecolor="none", linewidth=1, label="Pareto front")  # fmt: skip
-        for point, run in best[:LABELLED]:
-            axes.annotate(run.name, point, fontsize=8, xytext=(7, -3), textcoords="offset points")
-        x, y = (f"{name} ({mode})" for name, mode in self.objectives.items())
-        axes.set(xlabel=x, ylabel=y)
+        line = axes.plot(front[x], front[y], color=BEST, marker="o", markersize=9, markerfacecolor="none", linewidth=1,
+                         label="Pareto front")  # fmt: skip
+        for name, *point in best[["run", x, y]].itertuples(index=False):
+            axes.annotate(name, point, fontsize=8, xytext=(7, -3), textcoords="offset points")
+        axes.set(
+            **{
+                f"{axis}label": f"{name} ({mode})"
+                for axis, (name, mode) in zip("xy", self.objectives.items(), strict=True)
+            }
+        )
         axes.legend()
-        labels = [f"{run.name}: {self.label(run)}" for _, run in best[:LABELLED]]
+        labels = [f"{name}: {self.labels[row]}" for name, row in zip(best["run"], best["row"], strict=True)]
         figure.legend(line * len(labels), labels, loc="outside lower center", ncols=2 if len(labels) > 4 else 1,
                       fontsize=8, handlelength=0)  # fmt: skip
         figure.suptitle(f"{len(front)} of {len(self.runs)} runs are on the Pareto front")
         return figure
 
 
-def logarithmic_axis(axes: Axes, name: str, values: Sequence[float]) -> None:
-    """A logarithmic axis for errors that spread far."""
-    finite = [value for value in values if math.isfinite(value)]
-    if finite and "accuracy" not in name and is_logarithmic(finite):
+def row_labels(table: Table) -> list[str]:
+    """What tells each row of a table apart, for a legend: its settings, its seeds, and its run where those do not."""
+    last = [key.rpartition(".")[2] for key in table.keys]
+    short = {key: name if last.count(name) == 1 else key for key, name in zip(table.keys, last, strict=True)}
+    labels = []
+    for row in table.frame[table.keys].itertuples(index=False, name=None):
+        labels.append(
+            ", ".join(f"{name}={cell(value) or 'null'}" for name, value in zip(short.values(), row, strict=True))
+        )
+    shared = Counter(labels)
+    for i, label in enumerate(labels):
+        runs = table.members(i)
+        if shared[label] > 1 or not label:
+            labels[i] = (f"{label}, " if label else "") + f"run {runs['run'].iloc[0]}"
+        if len(runs) > 1:
+            labels[i] += f" ({len(runs)} runs)"
+        elif runs["status"].iloc[0] != "completed":
+            labels[i] += f" ({runs['status'].iloc[0]})"
+    return labels
+
+
+def logarithmic_axis(axes: Axes, name: str, values: pd.Series) -> None:
+    """A logarithmic axis for a metric that is drawn so and spreads far."""
+    finite = values[np.isfinite(values.astype(float))]
+    if len(finite) and find(name).logarithmic and is_logarithmic(finite):
         axes.set_yscale("log")
 
 
-def sorted_values(values: Sequence[Any]) -> list[tuple[Any, str]]:
-    """The distinct values of a setting, numbers in their order and before texts: canonical form and what to print."""
-    distinct = {canonical(value): value for value in values}
-    ordered = sorted(
-        distinct.items(), key=lambda item: (0, item[1], "") if is_number(item[1]) else (1, 0, str(item[1]))
-    )
-    return [(form, cell(value) or "null") for form, value in ordered]
-
-
-def axis_positions(column: Sequence[Any]) -> tuple[list[float], list[tuple[float, str]]]:
+def axis_positions(column: pd.Series) -> tuple[Sequence[float], list[tuple[float, str]]]:
     """Heights from 0 to 1 for the values of one parallel axis, and the ticks to write beside it.
 
     Numbers stand where their size puts them, logarithmically if they spread far; anything else in even steps.
     """
-    distinct = sorted_values(column)
-    if len(distinct) > 1 and all(is_number(value) and math.isfinite(value) for value in column):
-        scale = math.log if is_logarithmic(column) else float
-        low, high = scale(min(column)), scale(max(column))
-        place = {form: (scale(form) - low) / (high - low) for form, _ in distinct}
+    values = as_parameter(column)
+    if is_numeric(column) and values.nunique() > 1:
+        distinct: list[Any] = sorted(values.unique())
+        scale: Callable[[float], float] = math.log if is_logarithmic(values) else float
+        low, high = scale(distinct[0]), scale(distinct[-1])
+        place = {value: (scale(value) - low) / (high - low) for value in distinct}
     else:
-        place = {form: i / max(len(distinct) - 1, 1) for i, (form, _) in enumerate(distinct)}
+        distinct = sorted(values.unique(), key=lambda value: natural(cell(value)))
+        place = {value: i / max(len(distinct) - 1, 1) for i, value in enumerate(distinct)}
     few = distinct if len(distinct) <= 8 else [distinct[i] for i in (0, len(distinct) // 2, -1)]
-    return [place[canonical(value)] for value in column], [(place[form], text) for form, text in few]
+    return values.map(place).to_numpy(), [(place[value], cell(value)) for value in few]

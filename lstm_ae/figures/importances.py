@@ -1,22 +1,29 @@
 """How much each setting matters, from the runs alone."""
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
 import optuna
+import pandas as pd
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from lstm_ae.errors import UserError
-from lstm_ae.runs.records import RunRecord, is_number
+from lstm_ae.metrics import Better
 from lstm_ae.runs.table import cell
 
 MIN_RUNS = 4  # a random forest on fewer says nothing
 
 
-def importances(runs: Sequence[RunRecord], keys: Sequence[str], objective: str, mode: str) -> dict[str, float]:
+def importances(runs: pd.DataFrame, keys: Sequence[str], objective: str, mode: Better) -> dict[str, float]:
     """The share of the objective's variance that each key explains: fANOVA (Hutter, Hoos, Leyton-Brown 2014).
 
     Only completed runs count: a pruned one was measured earlier in its training than the others.
+
+    Args:
+        runs: rows of `load_runs`.
+        keys: settings.
+        objective: a metric.
+        mode: which of its values is the best.
 
     Returns:
         key -> share, the largest first; they sum to 1.
@@ -24,46 +31,47 @@ def importances(runs: Sequence[RunRecord], keys: Sequence[str], objective: str, 
     Raises:
         UserError: too few runs, or nothing differs between them.
     """
-    measured = [
-        run for run in runs if run.status == "completed" and math.isfinite(run.metrics.get(objective, math.nan))
-    ]
-    distributions = {key: found for key in keys if (found := distribution([run.values.get(key) for run in measured]))}
-    if len(measured) < MIN_RUNS or not distributions:
+    values = runs.get(objective, pd.Series(np.nan, runs.index)).astype(float)
+    completed = runs[(runs["status"] == "completed") & np.isfinite(values)]
+    parameters = {key: column for key in keys if (column := as_parameter(completed[key])).nunique() > 1}
+    if len(completed) < MIN_RUNS or not parameters:
         raise UserError(
-            f"importances need {MIN_RUNS} completed runs and a setting that differs; here: {len(measured)} runs"
+            f"importances need {MIN_RUNS} completed runs and a setting that differs; here: {len(completed)} runs"
         )
+    if completed[objective].nunique() == 1:
+        return dict.fromkeys(parameters, 0.0)
+    spaces = {key: distribution(column) for key, column in parameters.items()}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="minimize" if mode == "min" else "maximize")
     study.add_trials(
-        [
-            optuna.create_trial(
-                params={key: parameter(run.values.get(key), distributions[key]) for key in distributions},
-                distributions=distributions,
-                value=run.metrics[objective],
-            )
-            for run in measured
-        ]
+        optuna.create_trial(params=point, distributions=spaces, value=float(value))
+        for point, value in zip(pd.DataFrame(parameters).to_dict("records"), completed[objective], strict=True)
     )
-    if len({run.metrics[objective] for run in measured}) == 1:
-        return dict.fromkeys(distributions, 0.0)
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-    return optuna.importance.get_param_importances(study, evaluator=evaluator)
+    shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {key: float(share) for key, share in shares.items()}
 
 
-def distribution(values: Sequence[Any]) -> optuna.distributions.BaseDistribution | None:
-    """What the values of a setting look drawn from; None if they do not differ."""
-    if all(is_number(value) and math.isfinite(value) for value in values):
-        low, high = min(values, default=0), max(values, default=0)
-        return optuna.distributions.FloatDistribution(low, high, log=is_logarithmic(values)) if low < high else None
-    texts = sorted({cell(value) or "null" for value in values})
-    return optuna.distributions.CategoricalDistribution(texts) if len(texts) > 1 else None
+def as_parameter(column: pd.Series) -> pd.Series:
+    """The values of a setting as a trial of Optuna holds them: numbers where all are, else texts."""
+    if is_numeric(column):
+        return column.astype(float)
+    return column.map(lambda value: cell(value) or "null")
 
 
-def parameter(value: Any, kind: optuna.distributions.BaseDistribution) -> float | str:
-    """A setting's value as a trial of Optuna holds it."""
-    return float(value) if isinstance(kind, optuna.distributions.FloatDistribution) else cell(value) or "null"
+def distribution(column: pd.Series) -> BaseDistribution:
+    """What the values of a setting look drawn from."""
+    if is_numeric(column):
+        return FloatDistribution(column.min(), column.max(), log=is_logarithmic(column))
+    return CategoricalDistribution(sorted(column.unique()))
 
 
-def is_logarithmic(values: Sequence[float]) -> bool:
+def is_numeric(column: pd.Series) -> bool:
+    """Whether every value is a finite number; true and false are none."""
+    numbers = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    return numbers and bool(np.isfinite(column).all())
+
+
+def is_logarithmic(values: pd.Series) -> bool:
     """Whether numbers spread so far that only a logarithmic scale shows them apart."""
-    return min(values) > 0 and max(values) / min(values) >= 10
+    return bool(values.min() > 0 and values.max() / values.min() >= 10)

@@ -2,50 +2,74 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from lstm_ae.errors import UserError
-from lstm_ae.runs.records import RunRecord, canonical, collect
+from lstm_ae.runs.directory import RunDirectory
+from lstm_ae.runs.frame import load_runs
 from lstm_ae.runs.table import align, cell
 
 FIELDS = ("status", "note", "epochs", "best_epoch", "seconds", "parameters", "git_commit", "data")
 
 
-def find(name: str, runs: Sequence[RunRecord]) -> RunRecord:
-    """The run with this name in the table, or in this directory.
+def find(name: str, runs: pd.DataFrame | None) -> pd.Series:
+    """The run with this name among `runs`, or in the directory `name`.
 
     Raises:
         UserError: there is no such run, or the directory holds several.
     """
-    named = [run for run in runs if run.name == name] or (collect([name]) if Path(name).is_dir() else [])
+    named = pd.DataFrame() if runs is None else runs[runs["run"] == name]
+    if named.empty and Path(name).is_dir():
+        named = load_runs(name)
     if len(named) == 1:
-        return named[0]
-    if named:
-        raise UserError(f"--diff {name}: holds {len(named)} runs; name one, such as {named[0].directory.path}")
-    known = f"; known here: {', '.join(run.name for run in runs[:20])}" if runs else ""
+        return named.iloc[0]
+    if len(named):
+        raise UserError(f"--diff {name}: holds {len(named)} runs; name one, such as {named['path'].iloc[0]}")
+    known = "" if runs is None else f"; known here: {', '.join(runs['run'].head(20))}"
     raise UserError(f"--diff {name}: no such run directory{known}")
 
 
-def side_by_side(a: RunRecord, b: RunRecord) -> str:
-    """What differs between two runs: settings, then code, data and versions, then every metric of either."""
+def side_by_side(a: pd.Series, b: pd.Series) -> str:
+    """What differs between two runs: settings, then code, data and versions, then every metric of either.
 
-    def rows(names: Sequence[str], left: dict, right: dict, only_different: bool) -> list[list[str]]:
-        different = [name for name in names if canonical(left.get(name)) != canonical(right.get(name))]
-        chosen = different if only_different else names
-        marked = set(different)
-        return [[("≠ " if n in marked else "  ") + n, cell(left.get(n)), cell(right.get(n))] for n in chosen]
+    Args:
+        a: a row of `load_runs`.
+        b: another, perhaps of another call.
+    """
 
-    settings = rows(list(dict.fromkeys([*a.choices, *b.choices, *a.config, *b.config])), a.choices | a.config,
-                    b.choices | b.config, True)  # fmt: skip
-    versions = [run.summary.get("versions") for run in (a, b)]
-    left, right = (version if isinstance(version, dict) else {} for version in versions)
-    lines = [
-        ["", str(a.name), str(b.name)],
+    def lines(names: Sequence[str], left: Any, right: Any, only_different: bool) -> list[list[str]]:
+        found = []
+        for name in dict.fromkeys(names):
+            one, other = cell(left.get(name)), cell(right.get(name))
+            different = one != other or (one != "" and left.get(name) != right.get(name))
+            if different or not only_different:
+                found.append([("≠ " if different else "  ") + name, one, other])
+        return found
+
+    def names(kind: str) -> list[str]:
+        return [name for run in (a, b) for name in run.attrs.get(kind, [])]
+
+    left, right = versions(a), versions(b)
+    settings = lines([*names("choices"), *names("settings")], a, b, True)
+    table = [
+        ["", str(a["run"]), str(b["run"])],
         ["settings" + ("" if settings else ": the same"), "", ""],
         *settings,
         ["run", "", ""],
-        *rows(FIELDS, a.values, b.values, False),
-        *rows(list(dict.fromkeys([*left, *right])), left, right, True),
+        *lines(FIELDS, a, b, False),
+        *lines([*left, *right], left, right, True),
         ["metrics, at the best epoch", "", ""],
-        *rows(list(dict.fromkeys([*a.metrics, *b.metrics])), a.metrics, b.metrics, False),
+        *lines(names("metrics"), a, b, False),
     ]
-    return "\n".join(line.rstrip() for line in align(lines, [False] * 3))
+    return "\n".join(line.rstrip() for line in align(table, [False] * 3))
+
+
+def versions(run: pd.Series) -> dict[str, Any]:
+    """The versions that a run was made with, as far as its summary tells."""
+    try:
+        found = RunDirectory(run["path"]).read_summary().get("versions")
+    except (UserError, OSError):
+        found = None
+    return found if isinstance(found, dict) else {}

@@ -1,55 +1,95 @@
-"""The command that trains a run's setting again, held against the config that the run had."""
+"""The command that trains a run's setting again, checked against the config that the run had."""
 
 import json
 import shlex
-from collections.abc import Sequence
+from typing import Any
 
+import pandas as pd
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_ae.config import CONF
-from lstm_ae.runs.records import SEED_KEYS, RunRecord, canonical, flatten
+from lstm_ae.errors import UserError
+from lstm_ae.runs.directory import RunDirectory
+from lstm_ae.runs.frame import Contents, canonical, read_run
+from lstm_ae.runs.resume import check_saved_config, key_of
+from lstm_ae.runs.settings import EXECUTION_KEYS, SEED_KEYS, flatten
+from lstm_ae.runs.table import cell
+
+# What belongs to the search that a run came from, or to the time that it was resumed.
+NOT_AGAIN = ("sweep", "resume", "study_name", "workers", "revalidate")
+PLAIN = (bool, int, float, str, type(None))
 
 
-def command(runs: Sequence[RunRecord]) -> str:
+def command(runs: pd.DataFrame) -> str:
     """What to type to train again what `runs` trained: one setting, and a run for each of its seeds.
 
-    The overrides that the first run was started with, if today's `conf/` makes its config of them, but for plain
-    values that are then added; otherwise the run's own config file, which does not depend on `conf/`.
+    The overrides that the first run was started with, if today's configs make its config of them but for options and
+    values that are then added; otherwise the run's own config file, which does not depend on them. Empty if the run
+    has none that can be read or trusted.
+
+    Args:
+        runs: rows of `load_runs`, of one setting.
     """
-    run = runs[0]
-    arguments = reproducing_overrides(run)
+    first = read_run(RunDirectory(runs["path"].iloc[0]), "")
+    if not first.config:
+        return ""
+    arguments = reproducing_overrides(first)
     if arguments is None:
-        arguments = [f"--config-path={run.directory.config.parent}", "--config-name=config"]
+        directory = RunDirectory(first.fields["path"])
+        try:
+            check_saved_config(directory)
+        except UserError:
+            return ""
+        changed = [override for override in first.changes if key_of(override) not in NOT_AGAIN]
+        arguments = [f"--config-path={directory.config.parent}", "--config-name=config", *changed]
     flags = []
     for key in SEED_KEYS:
-        values = list(dict.fromkeys(str(run.values[key]) for run in runs if run.values.get(key) is not None))
+        values = list(dict.fromkeys(map(cell, runs[key].dropna()))) if key in runs else []
         if len(values) > 1:
-            arguments = [argument for argument in arguments if not argument.startswith(f"{key}=")]
+            arguments = [argument for argument in arguments if key_of(argument) != key]
             arguments.append(f"{key}={','.join(values)}")
             flags = ["-m"]
     return " ".join(["python -m lstm_ae.train", *flags, *map(shlex.quote, arguments)])
 
 
-def reproducing_overrides(run: RunRecord) -> list[str] | None:
-    """Overrides that compose to the run's config today; None if there are none."""
-    arguments = [str(override) for override in run.overrides]
+def reproducing_overrides(run: Contents) -> list[str] | None:
+    """Overrides that compose to the run's config today; None if none are found."""
+    given = [override for override in run.fields["overrides"] if not key_of(override).startswith("hydra")]
+    arguments = [override for override in given if key_of(override) not in NOT_AGAIN]
     try:
-        with initialize_config_dir(CONF):
-            composed = compose("config", arguments, return_hydra_config=True)
-        if composed.hydra.mode == RunMode.MULTIRUN:
-            arguments.append("hydra.mode=RUN")
-        today = flatten({str(key): value for key, value in OmegaConf.to_container(composed).items() if key != "hydra"})
+        _, options = composed(arguments)
+        chosen = {group: option for group, option in run.choices.items() if options.get(group) != option}
+        arguments = [f"{group}={'null' if option is None else option}" for group, option in chosen.items()] + arguments
+        values, _ = composed(arguments)
+        changed = {key: value for key, value in run.config.items() if differs(key, values, run.config)}
+        if not all(key in values and isinstance(value, (*PLAIN, list)) for key, value in changed.items()):
+            return None
+        arguments = [argument for argument in arguments if key_of(argument) not in changed]
+        arguments += [f"{key}={json.dumps(value)}" for key, value in changed.items()]
+        values, _ = composed(arguments)
     except (HydraException, OmegaConfBaseException):
         return None
-    changed = {
-        key for key in today.keys() | run.config.keys() if canonical(today.get(key)) != canonical(run.config.get(key))
-    }
-    changed -= {"resume"}
-    if any(key not in today or not isinstance(run.config.get(key, ""), bool | int | float | None) for key in changed):
-        return None
-    kept = [argument for argument in arguments if argument.split("=")[0] not in changed]
-    return kept + [f"{key}={json.dumps(run.config[key])}" for key in sorted(changed)]
+    same = not any(differs(key, values, run.config) for key in values.keys() | run.config.keys())
+    return arguments if same else None
+
+
+def composed(arguments: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The flat config that `arguments` make of today's configs, and the options that the config groups are set to.
+
+    Raises:
+        HydraException, OmegaConfBaseException: they make none.
+    """
+    with initialize_config_dir(CONF):
+        config = compose("config", arguments, return_hydra_config=True)
+    job = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    return flatten(OmegaConf.to_container(job)), OmegaConf.to_container(config.hydra.runtime.choices)
+
+
+def differs(key: str, today: dict[str, Any], then: dict[str, Any]) -> bool:
+    """Whether a key that matters to a result has another value; how a run is carried out may be set by today's."""
+    if key in NOT_AGAIN or (key in EXECUTION_KEYS and key not in then):
+        return False
+    return canonical(today.get(key, ...)) != canonical(then.get(key, ...))

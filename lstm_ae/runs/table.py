@@ -1,33 +1,36 @@
-"""Runs as a table: which columns, in which order, grouped or not, and written how."""
+"""Runs as a table for people: which columns, in which order, grouped by seed or not, and written how."""
 
-import csv
-import io
 import json
 import math
-import statistics
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from lstm_ae.errors import UserError
-from lstm_ae.runs.filters import unknown
-from lstm_ae.runs.records import NO_SETTINGS, SEED_KEYS, SPREAD, RunRecord, canonical, differing, is_number
+import numpy as np
+import optuna
+import pandas as pd
 
-Row = dict[str, Any]  # column -> value; absent or None: blank
-LARGER_IS_BETTER = ("accuracy", "skill", "direction")  # in the name of a metric
+from lstm_ae.errors import UserError
+from lstm_ae.metrics import Better, find
+from lstm_ae.runs.filters import unknown
+from lstm_ae.runs.frame import SPREAD, is_number, monitors
+from lstm_ae.runs.resume import key_of
+from lstm_ae.runs.settings import EXECUTION_KEYS, SEED_KEYS
+
 GAP = "  "
+MEASURED = ("epochs", "best_epoch", "seconds")  # numbers of a run beside its metrics
 
 
 @dataclass
 class Table:
-    """What is shown of the runs: a row for each, or for each group of seeds."""
+    """What is shown of some runs: a row for each, or for each setting with its seeds."""
 
+    frame: pd.DataFrame  # the columns below, and `members`: the runs behind a row, as labels of `runs`
+    runs: pd.DataFrame  # as `load_runs` gives them
     keys: list[str]  # setting columns
     metrics: list[str]  # metric columns
-    rows: list[Row]
-    runs: list[list[RunRecord]]  # for each row the runs behind it
     grouped: bool = False
     notes: list[str] = field(default_factory=list)  # what to know before believing it
 
@@ -36,21 +39,32 @@ class Table:
         """Every column in the order of reading, blank ones left out."""
         measured = [name for metric in self.metrics for name in (metric, metric + SPREAD)]
         first = ["runs", "seeds"] if self.grouped else ["run"]
-        wanted = [*first, *self.keys, *measured, "pareto", "status", "epochs", "best_epoch", "seconds", "note"]
+        wanted = [*first, *self.keys, *measured, "pareto", "status", *MEASURED, "note"]
         always = {*first, *self.keys, *self.metrics, "status", "epochs", "seconds"}
-        return [name for name in dict.fromkeys(wanted) if name in always or any(row.get(name) for row in self.rows)]
+        present = [name for name in dict.fromkeys(wanted) if name in self.frame]
+        return [name for name in present if name in always or self.frame[name].notna().any()]
 
     def sort(self, key: str, mode: str) -> None:
         """Best first by `key`, rows without a value last; otherwise the order stays."""
 
-        def rank(position: int) -> tuple:
-            value = self.rows[position].get(key)
-            if not is_number(value):
-                return (2, 0.0, "") if value is None else (1, 0.0, str(value))
-            return (1, math.inf, "") if math.isnan(value) else (0, value if mode == "min" else -value, "")
+        def sortable(column: pd.Series) -> pd.Series:
+            return column if pd.api.types.is_numeric_dtype(column) else column.map(str, na_action="ignore")
 
-        order = sorted(range(len(self.rows)), key=rank)
-        self.rows, self.runs = [self.rows[i] for i in order], [self.runs[i] for i in order]
+        if key in self.frame:
+            self.frame = self.frame.sort_values(key, ascending=mode == "min", kind="stable", key=sortable)
+
+    def is_result(self, key: str) -> pd.Series:
+        """For each row, whether it may be called the best by `key`: measured, and trained to its end."""
+        values = (
+            pd.to_numeric(self.frame[key], errors="coerce")
+            if key in self.frame
+            else pd.Series(np.nan, self.frame.index)
+        )
+        return np.isfinite(values.astype(float)) & self.frame["status"].str.contains("completed")
+
+    def members(self, row: int) -> pd.DataFrame:
+        """The runs behind the row at this position."""
+        return self.runs.loc[self.frame["members"].iloc[row]]
 
 
 def select(pattern_list: str, names: Collection[str], option: str) -> list[str]:
@@ -68,29 +82,69 @@ def select(pattern_list: str, names: Collection[str], option: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def metric_names(runs: Sequence[RunRecord]) -> list[str]:
-    """Every metric that any of the runs has."""
-    return list(dict.fromkeys(name for run in runs for name in run.metrics))
-
-
-def default_metrics(runs: Sequence[RunRecord]) -> list[str]:
+def default_metrics(runs: pd.DataFrame, measured: Sequence[str]) -> list[str]:
     """The monitored metrics, then the other validation metrics: test results are not for choosing by."""
-    monitored = [name for run in runs for name in run.monitors]
-    return list(dict.fromkeys([*monitored, *(name for name in metric_names(runs) if name.startswith("val/"))]))
+    monitored = [name for names in runs["monitor"].dropna().unique() for name in monitors(names) if name in measured]
+    return list(dict.fromkeys([*monitored, *(name for name in measured if name.startswith("val/"))]))
 
 
-def direction(key: str, runs: Sequence[RunRecord]) -> str:
-    """Whether the best of `key` is its `min` or its `max`: as a run's monitor says, else by name."""
-    known = [run.monitors[key] for run in runs if key in run.monitors]
-    return known[0] if known else "max" if any(word in key for word in LARGER_IS_BETTER) else "min"
+def results(measured: Sequence[str]) -> list[str]:
+    """The test metrics, each followed by its baselines: `test/accuracy`, `test/accuracy/majority`, ..."""
+    test = [name for name in measured if name.startswith("test/")]
+    order = list(dict.fromkeys(name.split("/")[1] for name in test))
+    return sorted(test, key=lambda name: (order.index(name.split("/")[1]), name.count("/")))
 
 
-def single(runs: Sequence[RunRecord], keys: list[str], metrics: list[str]) -> Table:
+def better(key: str, runs: pd.DataFrame) -> Better:
+    """Whether the best of `key` is its `min` or its `max`: as the table of metrics knows, else as a run's monitor says."""
+    known = find(key).better
+    if known is None:
+        pairs = zip(runs["monitor"], runs["mode"], strict=True)
+        known = next((modes[key] for modes in (monitors(*pair) for pair in pairs) if key in modes), "min")
+    return known
+
+
+def differing(runs: pd.DataFrame, choices: Sequence[str], settings: Sequence[str]) -> list[str]:
+    """The settings that tell the runs apart, the shortest list that does: group options first, then config keys.
+
+    A chosen option brings many keys along (`optimizer=sgd` a momentum), so a key that it alone decides is left out
+    unless somebody set it by hand; and so is a key that has the values of another one throughout.
+    """
+    runs = runs[runs["setting"].notna()]
+    by_hand = {key_of(override) for given in runs["overrides"] for override in given}
+    kept: list[str] = []
+    apart = np.zeros(len(runs), dtype=int)  # a number for each combination of the options in `kept`
+
+    def codes(name: str) -> np.ndarray:
+        return pd.factorize(runs[name], use_na_sentinel=False)[0]
+
+    def finer(values: np.ndarray) -> np.ndarray:
+        return np.unique(apart * (values.max() + 1) + values, return_inverse=True)[1]
+
+    for group in sorted(choices, key=lambda group: (group.count("/"), group)):
+        if runs[group].nunique(dropna=False) > 1 and finer(codes(group)).max() > apart.max():
+            kept.append(group)
+            apart = finer(codes(group))
+    groups = list(kept)
+    typed_first = sorted(settings, key=lambda key: (key not in by_hand, key.count(".")))
+    for key in typed_first:
+        if key in EXECUTION_KEYS or (groups and key.endswith(("._target_", "._partial_"))):
+            continue
+        if runs[key].nunique(dropna=False) < 2:
+            continue
+        decided = groups and finer(codes(key)).max() == apart.max()
+        same = any(runs[key].equals(runs[other]) for other in kept)
+        if key in by_hand or not (decided or same):
+            kept.append(key)
+    return [name for name in dict.fromkeys([*groups, *settings]) if name in kept]
+
+
+def single(runs: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str]) -> Table:
     """A row for each run."""
-    return Table(keys, metrics, [run.values for run in runs], [[run] for run in runs])
+    return Table(runs.assign(members=[[label] for label in runs.index]), runs, list(keys), list(metrics))
 
 
-def by_seed(runs: Sequence[RunRecord], keys: list[str] | None, metrics: list[str]) -> Table:
+def by_seed(runs: pd.DataFrame, keys: Sequence[str] | None, metrics: Sequence[str]) -> Table:
     """A row for each setting: mean, standard deviation (n - 1) and number over its seeds and folds.
 
     Runs share a row only if their whole configs agree but for the seed, shown or not; a run without a config has a
@@ -101,102 +155,97 @@ def by_seed(runs: Sequence[RunRecord], keys: list[str] | None, metrics: list[str
         keys: setting columns; None: those that differ between the rows.
         metrics: metric columns.
     """
-    groups: dict[Any, list[RunRecord]] = {}
-    for run in runs:
-        left_out = (*SEED_KEYS, *NO_SETTINGS)
-        setting = frozenset((key, canonical(value)) for key, value in run.config.items() if key not in left_out)
-        groups.setdefault(setting or run.name, []).append(run)
-    table = Table(keys or [], metrics, [], list(groups.values()), grouped=True)
+    kinds = runs.attrs
+    runs = runs.assign(setting=runs["setting"].fillna(runs["path"]))
+    firsts = runs.drop_duplicates("setting")
     if keys is None:
-        table.keys = [key for key in differing([group[0] for group in table.runs]) if key not in SEED_KEYS]
-    for group in table.runs:
-        completed = {}
-        for run in (run for run in group if run.status == "completed"):
-            seed = tuple(run.values.get(key) for key in SEED_KEYS)
-            if seed in completed:
-                table.notes.append(
-                    f"{completed[seed].name} and {run.name} are the same setting and seed: {run.name} counts"
-                )
-            completed[seed] = run
-        counted = list(completed.values())
-        row = {key: value for key, value in group[0].values.items() if key in table.keys}
-        row["runs"] = len(counted)
-        row["seeds"] = ", ".join(seed_text(seed) for seed in completed)
-        row["status"] = ", ".join(f"{n} {status}" for status, n in Counter(run.status for run in group).items())
-        row["note"] = "; ".join(dict.fromkeys(note for run in group for note in run.notes)) or None
-        for name in (*metrics, "epochs", "best_epoch", "seconds"):
-            values = [run.values[name] for run in counted if is_number(run.values.get(name))]
-            if values:
-                row[name] = statistics.fmean(values)
-            if len(values) > 1:
-                row[name + SPREAD] = statistics.stdev(values)
-        table.rows.append(row)
-        commits = {run.values["git_commit"] for run in counted}
-        if len(commits) > 1:
-            table.notes.append(f"{group[0].name} and its other seeds were trained by different commits of the code")
-    return table
+        keys = [key for key in differing(firsts, kinds["choices"], kinds["settings"]) if key not in SEED_KEYS]
+    seeds = [key for key in SEED_KEYS if key in runs]
+    completed = runs[runs["status"] == "completed"]
+    counted = completed.drop_duplicates(["setting", *seeds], keep="last")
+    numbers = counted[[*metrics, *MEASURED]].astype(float).groupby(counted["setting"])
+    parts = [firsts.set_index("setting")[["path", *keys]], numbers.mean(), numbers.std().add_suffix(SPREAD)]
+    texts = runs.reset_index(names="members").groupby("setting", sort=False)[["members", "status", "note"]].agg(list)
+    texts["status"] = [", ".join(f"{n} {status}" for status, n in Counter(all_).items()) for all_ in texts["status"]]
+    texts["note"] = ["; ".join(dict.fromkeys(filter(is_text, all_))) or None for all_ in texts["note"]]
+    seed_texts = pd.Series(
+        [seed_text(*values) for values in counted[seeds].itertuples(index=False)], counted.index, dtype=object
+    )
+    texts["seeds"] = seed_texts.groupby(counted["setting"]).agg(", ".join)
+    texts["runs"] = counted.groupby("setting").size()
+    texts = texts.fillna({"runs": 0, "seeds": ""}).astype({"runs": int})
+    frame = pd.concat([*parts, texts], axis=1).loc[firsts["setting"]].reset_index(drop=True)
+    return Table(frame, runs, list(keys), list(metrics), True, repetitions(completed, counted, seeds))
 
 
-def seed_text(seed: tuple[Any, ...]) -> str:
-    """A seed, with its fold where there are folds: `3`, `3 fold 1`."""
-    number, fold = seed
-    return str(number) + (f" fold {fold}" if fold else "")
-
-
-def cautions(runs: Sequence[RunRecord], key: str) -> list[str]:
-    """Why the order by `key` may not mean what it seems to."""
+def repetitions(completed: pd.DataFrame, counted: pd.DataFrame, seeds: Sequence[str]) -> list[str]:
+    """What to know of the runs that share a row: which repeat another one, and which are not of the same code."""
     notes = []
-    monitors = list(dict.fromkeys(", ".join(run.monitors) for run in runs if run.monitors))
-    if len(monitors) > 1:
-        notes.append(f"the runs monitor different metrics ({'; '.join(monitors)}); sorted by {key}, see --sort")
-    weights = {run.config.get("objective.reconstruction_weight") for run in runs if run.config}
-    if key in ("val/loss", "test/loss", "train/loss") and len(weights) > 1:
-        notes.append(
-            f"{key} depends on objective.reconstruction_weight, which differs: compare on another metric (--sort)"
-        )
-    if key.startswith("test/"):
-        notes.append("a setting chosen by its test results has no honest test result any more")
+    last = counted.set_index(["setting", *seeds])["run"]
+    for run in completed.drop(counted.index).itertuples(index=False):
+        later = last[tuple(completed.loc[completed["run"] == run.run, ["setting", *seeds]].iloc[0])]
+        notes.append(f"{run.run} and {later} are the same setting and seed: {later} counts")
+    by_setting = counted.groupby("setting", sort=False)
+    for name in by_setting["run"].first()[by_setting["git_commit"].nunique(dropna=False) > 1]:
+        notes.append(f"{name} and its other seeds were trained by different commits of the code")
     return notes
 
 
-def is_result(row: Row, runs: Sequence[RunRecord], key: str) -> bool:
-    """Whether a row may be called the best by `key`: measured, and trained to its end."""
-    return is_measured(row.get(key)) and any(run.status == "completed" for run in runs)
+def seed_text(seed: Any = None, fold: Any = None) -> str:
+    """A seed, with its fold where there are folds: `3`, `3 fold 1`."""
+    return cell(seed) + (f" fold {cell(fold)}" if is_number(fold) and fold > 0 else "")
 
 
-def mark_pareto(table: Table, objectives: dict[str, str]) -> None:
+def cautions(runs: pd.DataFrame, key: str, metrics: Sequence[str]) -> list[str]:
+    """Why the order by `key` may not mean what it seems to."""
+    notes = []
+    monitored = runs["monitor"].dropna().unique()
+    if len(monitored) > 1:
+        notes.append(f"the runs monitor different metrics ({'; '.join(monitored)}); sorted by {key}, see --sort")
+    weight = "objective.reconstruction_weight"
+    if key.endswith("/loss") and weight in runs and runs.loc[runs["setting"].notna(), weight].nunique(dropna=False) > 1:
+        notes.append(f"{key} depends on {weight}, which differs: compare on another metric (--sort)")
+    if runs["data"].nunique() > 1:
+        notes.append(f"the runs were trained and measured on {runs['data'].nunique()} different data sets or splits")
+    if key.startswith("test/"):
+        notes.append("a setting chosen by its test results has no honest test result any more")
+    elif any(name.startswith("test/") for name in metrics):
+        notes.append("test results are for reporting what validation has chosen, not for choosing by")
+    return notes
+
+
+def mark_pareto(table: Table, objectives: dict[str, Better]) -> None:
     """Mark the completed rows that no other beats in both objectives: `pareto` = `*`."""
-    points = [
-        [row[name] if is_result(row, group, name) else math.nan for name in objectives]
-        for row, group in zip(table.rows, table.runs, strict=True)
-    ]
-    front = pareto_front(points, list(objectives.values()))
-    table.rows = [row | {"pareto": "*" if i in front else None} for i, row in enumerate(table.rows)]
+    finished = np.logical_and.reduce([table.is_result(name) for name in objectives])
+    points = table.frame.reindex(columns=list(objectives)).astype(float)
+    points[~finished] = np.nan
+    table.frame["pareto"] = np.where(pareto_front(points, objectives), "*", None)
 
 
-def pareto_front(points: Sequence[Sequence[float]], modes: Sequence[str]) -> list[int]:
-    """Positions of the points that no other is at least as good as in all, and better than in one."""
-    signed = [[v if mode == "min" else -v for v, mode in zip(point, modes, strict=True)] for point in points]
-    usable = [i for i, point in enumerate(signed) if not any(math.isnan(v) for v in point)]
+def pareto_front(points: pd.DataFrame, objectives: dict[str, Better]) -> np.ndarray:
+    """For each row of `points`, whether no other is at least as good in all objectives and better in one."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        directions=[{"min": "minimize", "max": "maximize"}[mode] for mode in objectives.values()]
+    )
+    values = points[list(objectives)].to_numpy(dtype=float)
+    usable = np.flatnonzero(np.isfinite(values).all(1))
+    study.add_trials([optuna.create_trial(values=values[row].tolist()) for row in usable])
+    front = np.zeros(len(points), dtype=bool)
+    front[usable[[trial.number for trial in study.best_trials]]] = True
+    return front
 
-    def beaten(i: int) -> bool:
-        return any(
-            all(a <= b for a, b in zip(signed[j], signed[i], strict=True)) and signed[j] != signed[i] for j in usable
-        )
 
-    return [i for i in usable if not beaten(i)]
-
-
-def is_measured(value: Any) -> bool:
-    """Whether `value` is a number, and not NaN or infinite."""
-    return is_number(value) and math.isfinite(value)
+def is_text(value: Any) -> bool:
+    """Whether there is a text, and not None or NaN, which pandas puts where there is none."""
+    return isinstance(value, str) and value != ""
 
 
 def cell(value: Any) -> str:
     """A value as people read it: four significant digits, true / false, blank for nothing."""
-    if value is None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
@@ -205,19 +254,23 @@ def cell(value: Any) -> str:
 
 def grid(table: Table) -> list[list[str]]:
     """The table as text, its header first; a mean and its deviation share a cell."""
-
-    def text(row: Row, name: str) -> str:
-        deviation = row.get(name + SPREAD) if name in table.metrics else None
-        return cell(row.get(name)) + ("" if deviation is None else f" ± {deviation:.2g}")
-
     columns = [name for name in table.columns if not name.endswith(SPREAD)]
-    return [columns, *([text(row, name) for name in columns] for row in table.rows)]
+    texts = []
+    for name in columns:
+        column = [cell(value) for value in table.frame[name]]
+        if name in table.metrics and name + SPREAD in table.frame:
+            deviations = table.frame[name + SPREAD]
+            column = [
+                f"{mean} ± {std:.2g}" if std == std else mean for mean, std in zip(column, deviations, strict=True)
+            ]
+        texts.append(column)
+    return [columns, *map(list, zip(*texts, strict=True))]
 
 
 def to_text(table: Table, width: int) -> str:
     """For a terminal of `width` characters: aligned; where that is too narrow, the headers on two lines."""
     header, *body = grid(table)
-    numeric = [all(is_number(row.get(name)) or row.get(name) is None for row in table.rows) for name in header]
+    numeric = [pd.api.types.is_numeric_dtype(table.frame[name]) for name in header]
     text = align([header, *body], numeric)
     if len(text[0]) > width:
         upper, lower = zip(*(split_header(name) for name in header), strict=True)
@@ -225,14 +278,12 @@ def to_text(table: Table, width: int) -> str:
     return "\n".join(line.rstrip() for line in text)
 
 
-def align(lines: list[list[str]], numeric: list[bool]) -> list[str]:
+def align(lines: Sequence[Sequence[str]], numeric: Sequence[bool]) -> list[str]:
     """Columns of equal width, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    sides = [str.rjust if right else str.ljust for right in numeric]
     return [
-        GAP.join(
-            text.rjust(w) if right else text.ljust(w) for text, w, right in zip(line, widths, numeric, strict=True)
-        )
-        for line in lines
+        GAP.join(side(text, width) for text, width, side in zip(line, widths, sides, strict=True)) for line in lines
     ]
 
 
@@ -251,28 +302,20 @@ def to_markdown(table: Table) -> str:
 
 def to_csv(table: Table) -> str:
     """Every digit, a column each for mean and deviation."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    columns = ["path", *table.columns]
-    writer.writerow(columns)
-    writer.writerows([row[name] if row.get(name) is not None else "" for name in columns] for row in export(table))
-    return text.getvalue().rstrip("\n")
+    return export(table).to_csv(index=False, lineterminator="\n").rstrip("\n")
 
 
 def to_json(table: Table) -> str:
     """A list of objects, one per row; what is missing or not a number is null."""
-    columns = ["path", *table.columns]
-    rows = [{name: plain(row.get(name)) for name in columns} for row in export(table)]
-    return json.dumps(rows, indent=2, allow_nan=False)
+    return json.dumps(records(export(table)), indent=2, allow_nan=False)
 
 
-def plain(value: Any) -> Any:
-    """`value` as JSON can hold it."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+def export(table: Table) -> pd.DataFrame:
+    """The table with the absolute path of the (first) run behind each row; whole numbers as such."""
+    return table.frame[["path", *table.columns]].convert_dtypes()
 
 
-def export(table: Table) -> Iterable[Row]:
-    """The rows with the absolute path of the (first) run behind each."""
-    return ({**row, "path": str(runs[0].directory.path)} for row, runs in zip(table.rows, table.runs, strict=True))
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as JSON can hold them: None for what is missing or not finite."""
+    values = frame.astype(object).where(frame.notna(), None).replace([math.inf, -math.inf], None)
+    return values.to_dict("records")

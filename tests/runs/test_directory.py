@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_ae.errors import Stopped, UserError
+from lstm_ae.errors import Pruned, Stopped, UserError
 from lstm_ae.runs.directory import RunDirectory
-from lstm_ae.runs.provenance import git_commit, versions
 
 HISTORY = [
     {"epoch": 1, "seconds": 0.5, "lr": 0.01, "train/loss": 0.1, "val/loss": 0.30000000000000004},
@@ -58,7 +57,7 @@ def test_summary_is_updated_field_by_field(directory):
     assert os.listdir(directory.path) == ["summary.json"]
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"status": "runn'])
+@pytest.mark.parametrize("text", ["", "{", '{"status": "runn', "[]", "[" * 100_000])
 def test_a_broken_summary_is_named(directory, text):
     directory.summary.write_text(text)
     with pytest.raises(UserError) as refusal:
@@ -76,17 +75,26 @@ def test_status_while_running_and_after(directory):
     assert directory.read_summary()["status"] == "completed"
 
 
+def train_an_epoch(directory):
+    """What an epoch leaves, as far as a run directory looks at it."""
+    directory.checkpoints.mkdir(exist_ok=True)
+    (directory.checkpoints / "last.pt").write_bytes(b"weights")
+    directory.write_metrics([*directory.read_metrics(), HISTORY[0]])
+
+
 @pytest.mark.parametrize(
     ("exception", "status"),
     [
         (UserError("the loss became nan"), "failed"),
         (RuntimeError("out of memory"), "failed"),
+        (Pruned("seen enough"), "pruned"),
         (Stopped(15), "stopped"),
         (KeyboardInterrupt(), "stopped"),
     ],
 )
 def test_status_says_how_it_ended_and_the_exception_goes_on(directory, exception, status):
     with pytest.raises(type(exception)), directory.recording():
+        train_an_epoch(directory)
         raise exception
     summary = directory.read_summary()
     assert summary["status"] == status
@@ -102,7 +110,103 @@ def test_a_second_try_forgets_the_error_of_the_first(directory):
     assert directory.read_summary()["error"] is None
 
 
-def test_versions_and_commit():
-    assert all(re.match(r"\d+\.\d+", version) for version in versions().values())
-    commit = git_commit()
-    assert commit is None or re.fullmatch(r"[0-9a-f]{40}(-dirty)?", commit)
+@pytest.fixture
+def begun(tmp_path, monkeypatch):
+    """A run as Hydra hands it over, in the working directory's outputs/2026-01-31/12-00-00."""
+    monkeypatch.chdir(tmp_path)
+    directory = RunDirectory("outputs/2026-01-31/12-00-00")
+    directory.config.parent.mkdir(parents=True)
+    for name in ("config.yaml", "hydra.yaml", "overrides.yaml"):
+        (directory.config.parent / name).write_text("{}\n")
+    (directory.path / "train.log").write_text("")
+    return directory
+
+
+def mistake(directory, trained=0, **options):
+    """A run that ends on a user's mistake after so many epochs."""
+    with pytest.raises(UserError), directory.recording(**options):
+        for _ in range(trained):
+            train_an_epoch(directory)
+        raise UserError("model.hidden_size=0: must be a whole number >= 1")
+
+
+def test_a_mistake_before_the_first_epoch_leaves_nothing(begun, tmp_path):
+    mistake(begun)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_mistake_leaves_what_somebody_else_put_there(begun, tmp_path):
+    (begun.path / "notes.txt").write_text("mine")
+    mistake(begun)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["notes.txt"]
+
+
+def test_a_mistake_in_a_sweep_or_after_an_epoch_is_kept(begun):
+    mistake(begun, keep_failed=True)
+    assert begun.read_summary()["status"] == "failed"
+    mistake(begun, trained=1)
+    assert begun.read_summary()["status"] == "failed"
+    assert begun.config.is_file()
+
+
+def test_a_crash_is_kept_even_before_the_first_epoch(begun):
+    with pytest.raises(RuntimeError), begun.recording():
+        raise RuntimeError("a bug")
+    assert begun.read_summary()["error"] == "RuntimeError: a bug"
+
+
+def test_a_mistake_on_resuming_leaves_the_run_as_it_was(begun):
+    with begun.recording():
+        train_an_epoch(begun)
+        begun.update_summary(status="completed", test={"test/loss": 0.25})
+    before = begun.summary.read_text()
+    mistake(begun, resumed_with=["trainer.max_epochs=-1"])
+    assert begun.summary.read_text() == before
+    mistake(begun, trained=1, resumed_with=["trainer.max_epochs=9"])
+    assert begun.read_summary()["status"] == "failed"
+
+
+def test_resumes_are_recorded_and_outdated_results_dropped(directory):
+    with directory.recording():
+        train_an_epoch(directory)
+        directory.update_summary(status="completed", data="123abc", best=0.3, test={"test/loss": 0.25})
+    with directory.recording(resumed_with=["trainer.max_epochs=9"]):
+        assert not {"best", "test"} & set(directory.read_summary())
+        train_an_epoch(directory)
+    with directory.recording(resumed_with=[]):
+        pass
+    summary = directory.read_summary()
+    assert summary["resumes"] == [{"epoch": 1, "overrides": ["trainer.max_epochs=9"]}, {"epoch": 2, "overrides": []}]
+    assert summary["data"] == "123abc"
+
+
+def test_a_new_run_keeps_nothing_of_an_older_one_in_the_same_place(directory):
+    directory.update_summary(status="completed", test={"test/loss": 0.25}, resumes=[{"epoch": 1, "overrides": []}])
+    with directory.recording():
+        assert not {"test", "resumes"} & set(directory.read_summary())
+
+
+def test_changed_data_is_refused_on_resuming(directory):
+    directory.record_data("123abc", resume=False)
+    directory.record_data("123abc", resume=True)
+    with pytest.raises(UserError, match="data set has changed.*123abc.*456def"):
+        directory.record_data("456def", resume=True)
+    assert directory.read_summary()["data"] == "123abc"
+    directory.record_data("456def", resume=False)
+    assert directory.read_summary()["data"] == "456def"
+
+
+def test_one_process_at_a_time(directory):
+    with directory.recording():
+        before = directory.summary.read_text()
+        with pytest.raises(UserError, match="another process is training"), directory.recording():
+            pass
+        assert directory.summary.read_text() == before
+    assert not directory.lock.exists()
+
+
+def test_broken_metrics_are_named(directory):
+    for text in ("epoch,val/loss\n1,\n", "epoch,val/loss\n1\n", "epoch,val/loss\n1,2,3\n", "epoch\nx\n"):
+        directory.metrics.write_text(text)
+        with pytest.raises(UserError, match=r"metrics\.csv: not a table of numbers"):
+            directory.read_metrics()

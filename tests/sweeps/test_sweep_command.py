@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +12,8 @@ import pytest
 from optuna.trial import TrialState
 
 from lstm_ae.sweeps.study import counted
-from tests.sweeps.conftest import TINY, command
+from tests.commands import TINY, start, wait_for
+from tests.commands import run as run_command
 
 LONG = [
     "-m", "sweep=search", "study_name=long", *TINY, "threads=null", "dataset.num_sequences=3000", "workers=2",
@@ -31,13 +31,6 @@ def summary(directory: Path):
     return json.loads((directory / "summary.json").read_text())
 
 
-def wait_for(condition, seconds=240):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)
-
-
 def workers_of(parent: int) -> list[int]:
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True).stdout
     return [int(pid) for pid in listed.split()]
@@ -45,7 +38,7 @@ def workers_of(parent: int) -> list[int]:
 
 def test_a_killed_search_goes_on_prunes_and_says_when_it_is_complete(run, tmp_path):
     directory = tmp_path / "multirun" / "long"
-    first = subprocess.Popen(**command(*LONG), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    first = start(*LONG, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     wait_for(lambda: len(list(directory.glob("*/checkpoints/last.pt"))) >= 2)
     workers = workers_of(first.pid)
     assert len(workers) == 2
@@ -94,12 +87,7 @@ def test_two_commands_work_on_one_study_and_a_dead_worker_costs_its_trial(tmp_pa
     overrides = ["-m", "sweep=grid", "study_name=both", *TINY, "dataset.num_sequences=3000", "trainer.max_epochs=6",
                  "model.hidden_size=2,3,4,5"]  # fmt: skip
     directory = tmp_path / "multirun" / "both"
-    both = [
-        subprocess.Popen(
-            **command(*overrides), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        for _ in range(2)
-    ]
+    both = [start(*overrides, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)]
     wait_for(lambda: len(list(directory.glob("*/checkpoints/last.pt"))) >= 2)
     (victim,) = workers_of(both[0].pid)
     os.kill(victim, signal.SIGKILL)
@@ -117,13 +105,7 @@ def test_two_commands_work_on_one_study_and_a_dead_worker_costs_its_trial(tmp_pa
 
 def test_ctrl_c_stops_the_workers_and_is_no_failure(tmp_path):
     directory = tmp_path / "multirun" / "long"
-    process = subprocess.Popen(
-        **command(*LONG, "trainer.max_epochs=500"),
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = start(*LONG, "trainer.max_epochs=500", cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     wait_for(lambda: list(directory.glob("*/checkpoints/last.pt")))
     workers = workers_of(process.pid)
     process.send_signal(signal.SIGINT)
@@ -186,9 +168,7 @@ def test_cross_validation_is_a_mean_over_folds_and_the_best_are_validated_again(
         assert folds[0]["best"] != folds[1]["best"]
         assert trial.value == whole["best"] == pytest.approx(sum(fold["best"] for fold in folds) / 2)
     fold = directory / "0" / "folds" / "1"
-    reopened = subprocess.run(
-        **command(f"run={fold}", module="lstm_ae.evaluate"), cwd=tmp_path, capture_output=True, text=True, timeout=200
-    )
+    reopened = run_command("evaluate", f"run={fold}", cwd=tmp_path)
     assert reopened.returncode == 0, reopened.stderr
     assert json.loads((fold / "evaluation.json").read_text())["test"] == summary(fold)["test"]
 

@@ -1,6 +1,7 @@
 "use strict";
 // The data: columns and keys (names), objectives {name: mode}, importances {key: share}, and a row per table row with
-// cells {name: value}, text {column: as printed}, curves [{epoch: [...], metric: [...]}], status, path, best.
+// cells {name: value}, text {column: as printed}, curves [{epoch: [...], metric: [...]}], links [[run, address]], status,
+// best. logarithmic: the names whose axis is logarithmic where their values spread far.
 const data = JSON.parse(document.getElementById("data").textContent);
 const rows = data.rows;
 const objective = Object.keys(data.objectives)[0];
@@ -25,7 +26,7 @@ const short = value => isNumber(value) ? String(+value.toPrecision(4)) : value =
 function scale(values, logarithmic = false) {
   const present = values.filter(value => value != null);
   if (present.length && present.every(isNumber) && present.length === values.length) {
-    let low = Math.min(...present), high = Math.max(...present);
+    let low = present.reduce((a, b) => Math.min(a, b)), high = present.reduce((a, b) => Math.max(a, b));
     const log = logarithmic && low > 0;
     const map = log ? Math.log10 : value => value;
     if (low === high) { low = low > 0 ? low * 0.9 : low - 1; high = high > 0 ? high * 1.1 : high + 1; }
@@ -48,7 +49,8 @@ function scale(values, logarithmic = false) {
   return {at: value => distinct.length < 2 ? 0.5 : distinct.indexOf(value) / (distinct.length - 1), ticks: distinct};
 }
 
-const spreads = values => values.every(v => isNumber(v) && v > 0) && Math.max(...values) >= 10 * Math.min(...values);
+const isLogarithmic = (name, values) => data.logarithmic.includes(name) && values.length > 0 &&
+  values.every(v => isNumber(v) && v > 0) && values.reduce((a, b) => Math.max(a, b)) >= 10 * values.reduce((a, b) => Math.min(a, b));
 
 // Dark blue for the best rank, yellow for the worst; grey for rows without the objective.
 const ranked = rows.map((row, i) => i).filter(i => isNumber(rows[i].cells[objective]))
@@ -102,6 +104,13 @@ function frame(id, x, y, labels) {
 
 function path(points) { return points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join(""); }
 
+function chooseCurves() {
+  const metric = document.getElementById("curve-metric").value;
+  const values = rows.flatMap(row => row.curves.flatMap(curve => curve[metric] || [])).filter(isNumber);
+  document.getElementById("curve-log").checked = isLogarithmic(metric, values);
+  drawCurves();
+}
+
 function drawCurves() {
   const metric = document.getElementById("curve-metric").value;
   const lines = [];
@@ -130,7 +139,7 @@ function drawScatter() {
   const shown = rows.map((row, i) => i).filter(i => rows[i].cells[xName] != null && rows[i].cells[yName] != null);
   const [x, y] = [xName, yName].map(name => {
     const values = shown.map(i => rows[i].cells[name]);
-    return scale(values, spreads(values));
+    return scale(values, isLogarithmic(name, values));
   });
   const svg = frame("scatter", x, y, [yName, xName]);
   const front = shown.filter(i => rows[i].cells.pareto === "*");
@@ -153,7 +162,7 @@ function drawParallel() {
   const svg = element("svg", document.getElementById("parallel"), {viewBox: `0 0 ${wide} ${top + high + 16}`});
   const scales = names.map(name => {
     const values = shown.map(i => rows[i].cells[name]);
-    return scale(values, spreads(values));
+    return scale(values, isLogarithmic(name, values));
   });
   heights = rows.map(row => Object.fromEntries(names.map((name, k) => [name, scales[k].at(row.cells[name])])));
   for (const i of shown.slice().reverse())
@@ -243,10 +252,13 @@ function drawTable() {
     element("th", head, {title: "click to sort"}, name).addEventListener("click", () => sortBy(name));
   const body = document.querySelector("tbody");
   rows.forEach((row, i) => {
-    const line = element("tr", body, {"data-row": i, title: row.path});
+    const line = element("tr", body, {"data-row": i});
     if (row.best) line.classList.add("best");
     for (const name of data.columns) {
-      const cell = element("td", line, {}, name === "status" ? null : row.text[name]);
+      const linked = name === data.columns[0];
+      const cell = element("td", line, {}, name === "status" || linked ? null : row.text[name]);
+      if (linked && row.links.length > 1) cell.append(`${row.text[name]}: `);
+      if (linked) row.links.forEach(([run, address], k) => element("a", cell, {"href": address}, k ? ` ${run}` : run));
       if (isNumber(row.cells[name])) cell.classList.add("number");
       if (name === "status") element("span", cell, {class: `status ${row.status}`}, row.text.status);
     }
@@ -270,7 +282,7 @@ if (data.command) {
 }
 for (const note of data.notes) element("p", document.getElementById("head"), {class: "note"}, `note: ${note}`);
 const two = Object.keys(data.objectives);
-options("curve-metric", data.curveMetrics, objective, drawCurves);
+options("curve-metric", data.curveMetrics, objective, chooseCurves);
 options("x", data.axes, two.length === 2 ? two[0] : "trial", drawScatter);
 options("y", data.axes, two.length === 2 ? two[1] : objective, drawScatter);
 document.getElementById("curve-log").addEventListener("change", drawCurves);
@@ -278,6 +290,6 @@ document.getElementById("search").addEventListener("input", show);
 drawTable();
 drawImportances();
 drawParallel();
-drawCurves();
+chooseCurves();
 drawScatter();
 document.body.dataset.ready = "yes";

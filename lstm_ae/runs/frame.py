@@ -14,7 +14,7 @@ import yaml
 
 from lstm_ae.errors import UserError
 from lstm_ae.metrics import Better, find
-from lstm_ae.runs.directory import RunDirectory
+from lstm_ae.runs.directory import MAX_FILE, RunDirectory
 from lstm_ae.runs.lock import is_locked
 from lstm_ae.runs.resume import changes, key_of
 from lstm_ae.runs.settings import EXECUTION_KEYS, SEED_KEYS, flatten
@@ -27,7 +27,6 @@ SPREAD = " std"  # `val/loss std` is the standard deviation (n - 1) of `val/loss
 PARTS = ("train/", "val/", "test/")  # how the name of a metric begins
 NO_CHOICES = re.compile(r"hydra/|sweep$|experiment$")  # config groups that only name whole settings
 MAX_ERROR = 100  # characters of a failed run's error in a note
-MAX_FILE = 20_000_000  # bytes; a file of ours that is larger is not read
 INTERPOLATION = re.compile(r"\$\{([\w.]+)\}")
 CHOICES = re.compile(r"^    choices:\n((?:      .*\n?)+)", re.MULTILINE)
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
@@ -51,7 +50,7 @@ class Contents(NamedTuple):
 def load_runs(*folders: str | Path) -> pd.DataFrame:
     """Every run in or below `folders` as a DataFrame: a row for each, in the order of their paths.
 
-    >>> runs = lstm_ae.load_runs("multirun/digits")  # doctest: +SKIP
+    >>> runs = lstm_ae.load_runs("multirun/synthetic_grid")  # doctest: +SKIP
     >>> runs.groupby("model.hidden_size")["val/accuracy"].agg(["mean", "std"])  # doctest: +SKIP
 
     A run is a directory with a `.hydra/`, a `summary.json` or a `metrics.csv`, and so is an empty one that a sweep has
@@ -107,8 +106,14 @@ def run_directories(root: Path) -> Iterable[Path]:
 
 
 def read_history(path: str | Path) -> History:
-    """The epochs of the run in the directory `path`; empty where it has none that can be read."""
-    return read_run(RunDirectory(path), "").history
+    """The epochs of the run in the directory `path`, over folds their mean; empty where none can be read."""
+    directory = RunDirectory(path)
+    if directory.folds.is_dir():
+        return mean_history([read_history(fold) for fold in sorted(directory.folds.iterdir())])
+    try:
+        return directory.read_metrics()
+    except (UserError, OSError):
+        return []
 
 
 def read_run(directory: RunDirectory, name: str) -> Contents:
@@ -279,7 +284,7 @@ def common_metrics(folds: Sequence[dict[str, float]]) -> dict[str, list[float]]:
 
 
 def setting_of(config: Mapping[str, Any]) -> str:
-    """A name for a setting: eight digits of a hash over all but the seed, the fold and how it was carried out."""
+    """A name for a setting: eight characters of a hash over all but the seed, the fold and how it was carried out."""
     told_apart = {key: canonical(value) for key, value in config.items() if key not in (*SEED_KEYS, *EXECUTION_KEYS)}
     return hashlib.sha256(repr(sorted(told_apart.items())).encode()).hexdigest()[:8]
 

@@ -56,8 +56,8 @@ def forecast(config: DictConfig) -> list[Path]:
     from tqdm import tqdm
 
     from lstm_ae.config.build import build_data
-    from lstm_ae.evaluation.measure import title
     from lstm_ae.figures.rollout import draw_rollout
+    from lstm_ae.figures.run import run_title
     from lstm_ae.forecasting.baselines import drift, persistence
     from lstm_ae.forecasting.rollout import make_forecaster, roll_out
     from lstm_ae.runs.reopen import load_run
@@ -105,7 +105,7 @@ def forecast(config: DictConfig) -> list[Path]:
     errors = pd.DataFrame(
         {"horizon": range(1, config.steps + 1), "date": panel.times[days]}
         | {name: (((values.numpy() - truth) / spread) ** 2).mean(0) for name, values in forecasts.items()}
-        | {"companies": len(found.rows), "sample": sample}
+        | {"series": len(found.rows), "sample": sample}
     )
     folder = Path(config.output or run.directory.path / "forecasts")
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,10 +114,11 @@ def forecast(config: DictConfig) -> list[Path]:
     written = [folder / f"{symbol}_{ending}.csv", folder / f"error_by_horizon_{ending}.csv"]
     for path, table in zip(written, (rolled, errors), strict=True):
         write_whole(path, table.to_csv(index=False))
-    heading = title(run.config, run.spec) + ("\nin-sample: these days were trained on" if found.in_sample else "")
+    heading = run_title(run.config, run.spec) + ("\nin-sample: these days were trained on" if found.in_sample else "")
     written += draw_rollout(
         [path.with_suffix(".png") for path in written],
         heading,
+        data.spec,
         panel,
         found.row,
         (max(found.begin, found.start - 2 * max(length, config.steps)), found.start),
@@ -200,7 +201,7 @@ def tell(symbol: str, rolled: "pd.DataFrame", errors: "pd.DataFrame") -> None:
              symbol, len(rolled), first["date"].date(), first["sample"], told)  # fmt: skip
     for step in sorted({1, 5, 20, len(errors)} & set(range(1, len(errors) + 1))):
         row = errors.iloc[step - 1]
-        log.info("%d companies, day %d, mean squared error (scaled): %s", row["companies"], step,
+        log.info("%d companies, day %d, mean squared error (scaled): %s", row["series"], step,
                  ", ".join(f"{name} {row[name]:.4g}" for name in names))  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def test_files_in_dollars_with_dates_truth_and_baselines(trained, feed, tmp_path
     assert all(0.5 < float(row["forecast"]) / float(row["truth"]) < 2 for row in rows)
     assert len({row["forecast"] for row in rows}) == 30
     assert {row["sample"] for row in rows + errors} == {"out-of-sample"}
-    assert [int(row["horizon"]) for row in errors] == list(range(1, 31)) and errors[0]["companies"] == "3"
+    assert [int(row["horizon"]) for row in errors] == list(range(1, 31)) and errors[0]["series"] == "3"
     recent = panel.values[:, first - 50 : first, 1][[panel.series.index(name) for name in ("AAPL", "AMZN", "GOOGL")]]
     tenth = panel.values[:, first + 9, 1][[panel.series.index(name) for name in ("AAPL", "AMZN", "GOOGL")]]
     naive = ((tenth - recent[:, -1]) / np.ptp(recent, axis=1)) ** 2

@@ -1,4 +1,4 @@
-"""Reopen a run and measure it again, without training (report C's dry run).
+"""Measure a finished run again, with its baselines and figures, without training (report C's dry run).
 
 python -m lstm_ae.evaluate run=RUN_DIR [output=DIR] [device=...] [threads=...]
 """
@@ -18,55 +18,70 @@ from lstm_ae.files import write_whole
 log = logging.getLogger(__name__)
 
 
-def evaluate(config: DictConfig) -> dict[str, float]:
-    """Measure the best checkpoint of `config.run` on the test part and draw its figures.
+def measure_again(config: DictConfig) -> dict[str, float]:
+    """Measure the best checkpoint of `config.run` on the test part and draw the run's figures.
 
-    Writes `evaluation.json` and `figures/` into `config.output`, the run itself by default.
+    Writes `evaluation.json` (the epoch of the checkpoint, the test metrics and the baselines) and `figures/` into
+    `config.output`, the run itself by default, and logs how the numbers compare with those in `summary.json`. The run
+    needs its config and its checkpoint only.
 
     Returns:
         the test metrics, `test/...`.
 
     Raises:
-        UserError: no such run, or one that cannot be reopened.
+        UserError: there is no such run, or it cannot be reopened.
     """
     validate_keys(config, READING)
     import torch
 
     from lstm_ae.config.build import build_data, build_objective, choose_device
-    from lstm_ae.evaluation.measure import report
+    from lstm_ae.evaluation.measure import evaluate
+    from lstm_ae.evaluation.table import results_table
+    from lstm_ae.figures.run import draw_run, run_title
     from lstm_ae.runs.reopen import load_run
 
-    device = choose_device(config.device)
     run = load_run(config.run, config.device)
     threads = config.threads or run.config.threads
     if threads is not None:
         torch.set_num_threads(threads)
-    data = build_data(run.config, device)
+    data = build_data(run.config, choose_device(config.device))
+    best_epoch = int(run.history[-1]["epoch"])  # the history of best.pt ends with its own epoch
+    log.info("%s: the checkpoint of epoch %d", run.directory.path, best_epoch)
+    result = evaluate(run.model, build_objective(run.config), data)
     output = Path(config.output or run.directory.path)
+    found = {"best_epoch": best_epoch, "test": result.test, "baselines": result.baselines}
+    output.mkdir(parents=True, exist_ok=True)
+    write_whole(output / "evaluation.json", json.dumps(found, indent=2) + "\n")
+    log.info("on the test part:\n%s", results_table(result.test, result.baselines))
     summary = run.directory.read_summary()
-    best_epoch = len(run.history)  # best.pt was written at the end of its epoch, and its history ends there
-    log.info("%s, best.pt of epoch %d", run.directory.path, best_epoch)
-    metrics, _, figures = report(
-        output / "figures", run.config, run.model, build_objective(run.config), data, run.directory.read_metrics(),
-        best_epoch,
-    )  # fmt: skip
-    write_whole(output / "evaluation.json", json.dumps({"best_epoch": best_epoch, "test": metrics}, indent=2) + "\n")
-    recorded = summary.get("test") or {}
-    for name, value in metrics.items():
-        note = "" if name not in recorded else "  (as recorded)" if recorded[name] == value else \
-            f"  (recorded: {recorded[name]:.6g})"  # fmt: skip
-        log.info("%-30s %.6g%s", name, value, note)
-    for name, value in (summary.get("baselines") or {}).items():
-        log.info("%-30s %.6g  (baseline)", name, value)
+    recorded = (summary.get("test") or {}) | (summary.get("baselines") or {})
+    log_comparison(result.test | result.baselines, recorded)
+    history = run.directory.read_metrics() or run.history  # metrics.csv goes on after the best epoch
+    figures = draw_run(
+        output / "figures", run_title(run.config, data.spec), data, history, best_epoch, result.output, result.naive
+    )
     log.info("figures: %s", "  ".join(path.name for path in figures))
     log.info("look at them in %s", output / "figures")
-    return metrics
+    return result.test
+
+
+def log_comparison(found: dict[str, float], recorded: dict[str, float]) -> None:
+    """Log which of the numbers `found` are the same as those `recorded` in summary.json, and those that are not."""
+    known = [name for name in found if name in recorded]
+    other = [name for name in known if found[name] != recorded[name]]
+    if known:
+        log.info("%d of %d numbers are exactly as recorded in summary.json", len(known) - len(other), len(known))
+    for name in other:
+        log.warning("%s is %.9g; recorded: %.9g", name, found[name], recorded[name])
+    new = [name for name in found if name not in recorded]
+    if new:
+        log.info("not in summary.json: %s", ", ".join(new))
 
 
 @hydra.main(config_path=CONF, config_name="evaluate", execution_whitelist=())
 def hydra_main(config: DictConfig) -> None:
     """What Hydra calls with the composed config."""
-    evaluate(config)
+    measure_again(config)
 
 
 def main() -> None:

@@ -52,8 +52,8 @@ def forecast(config: DictConfig) -> list[Path]:
     import torch
 
     from lstm_ae.config.build import build_data
-    from lstm_ae.evaluation.measure import title
     from lstm_ae.figures.rollout import draw_rollout
+    from lstm_ae.figures.run import run_title
     from lstm_ae.forecasting.plan import make_plan
     from lstm_ae.forecasting.rollout import forecast_beside_baselines
     from lstm_ae.forecasting.tables import horizon_table, series_table
@@ -83,10 +83,10 @@ def forecast(config: DictConfig) -> list[Path]:
     written = [folder / (re.sub(r"[^\w.-]+", "_", stem) + ".csv") for stem in stems]
     for path, table in zip(written, (rolled, errors), strict=True):
         write_whole(path, table.to_csv(index=False))
-    heading = title(run.config, run.spec) + ("\nin-sample: trained on these times" if plan.in_sample else "")
+    heading = run_title(run.config, run.spec) + ("\nin-sample: trained on these times" if plan.in_sample else "")
     before = max(plan.begin, plan.start - 2 * max(run.spec.length, plan.steps)), plan.start
     files = [path.with_suffix(".png") for path in written]
-    written += draw_rollout(files, heading, plan.panel, plan.row, before, rolled, errors)
+    written += draw_rollout(files, heading, run.spec, plan.panel, plan.row, before, rolled, errors)
     log_errors(plan, rolled, errors, list(forecasts))
     log.info("look at %s", "  ".join(path.name for path in written))
     log.info("in %s", folder)

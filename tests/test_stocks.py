@@ -33,7 +33,7 @@ def test_the_summary_holds_the_forecast_beside_its_baselines(forecaster):
     assert 0.3 < baselines["test/forecast_direction/majority"] < 0.7
 
 
-FIGURES = {"prices", "reconstructions", "forecast", "last_day", "window", "baselines", "loss"}
+FIGURES = {"series", "reconstructions", "forecast", "next_step", "window", "baselines", "loss"}
 
 
 def test_a_forecasting_run_draws_its_figures(forecaster):
@@ -50,7 +50,7 @@ def test_a_forecasting_run_draws_its_figures(forecaster):
             ["dataset=sp500_series", "dataset.forecast_target=shifted", "model=forecaster", "dataset.symbols=6"],
             {"forecast"},
         ),
-        (["dataset=sp500_series", "dataset.symbols=6"], FIGURES - {"prices", "reconstructions", "loss"}),
+        (["dataset=sp500_series", "dataset.symbols=6"], FIGURES - {"series", "reconstructions", "loss"}),
     ],
 )
 def test_figures_of_other_settings(overrides, missing, tmp_path, real_stocks):

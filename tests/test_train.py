@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 
 from lstm_ae import train as train_command
+from lstm_ae.config import CONF
+from lstm_ae.runs.directory import RunDirectory
 from tests.commands import TINY_DIGITS, TINY_SYNTHETIC, call, finish, run, start, train, wait_for
 
 
@@ -48,7 +51,7 @@ def test_run_directory_of_a_joint_classifier(tmp_path):
     pictures = {
         "samples",
         "reconstructions",
-        "digits",
+        "images",
         "error_by_position",
         "loss",
         "accuracy",
@@ -65,7 +68,11 @@ def test_run_directory_of_a_joint_classifier(tmp_path):
     assert found["status"] == "completed" and found["error"] is None
     assert found["best"] == min(float(row["val/loss"]) for row in history)
     assert set(found["test"]) == {"test/loss", "test/reconstruction", "test/cross_entropy", "test/accuracy"}
-    assert set(found["baselines"]) == {"test/reconstruction/mean", "test/reconstruction/pca", "test/accuracy/majority"}
+    assert set(found["baselines"]) == {
+        "test/reconstruction/mean", "test/reconstruction/pca", "test/accuracy/majority",
+        "test/accuracy/logistic_regression",
+    }  # fmt: skip
+    assert "logistic" in done.stdout and f"{found['baselines']['test/reconstruction/pca']:.5g}" in done.stdout
     assert {"python", "torch", "hydra-core"} <= set(found["versions"])
     assert found["parameters"] > 0 and found["device"].startswith("cpu")
 
@@ -75,6 +82,22 @@ def test_the_default_model_rebuilds_better_than_the_mean(tmp_path):
     directory = train(*settings, "trainer.max_epochs=15", "optimizer.lr=0.01", "threads=1", cwd=tmp_path)
     found = summary(directory)
     assert found["test"]["test/reconstruction"] < 0.7 * found["baselines"]["test/reconstruction/mean"]
+
+
+def test_the_results_are_written_before_any_figure(tmp_path, monkeypatch):
+    """What happens to the figures, even the end of the process, costs no result."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with initialize_config_dir(CONF):
+        config = compose("config", list(TINY_SYNTHETIC))
+    monkeypatch.setattr("lstm_ae.figures.run.draw_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_command.train(config, RunDirectory(tmp_path))
+    found = summary(tmp_path)
+    assert found["status"] == "completed" and found["test"]["test/loss"] > 0
+    assert found["baselines"]["test/reconstruction/pca"] > 0
 
 
 def test_two_runs_in_the_same_second_get_two_directories(tmp_path):

@@ -1,32 +1,115 @@
-"""What every result is held against: models without a network, fitted on the same training part."""
+"""Baselines without a network, for the reconstruction and for the class; each is fitted on the training part alone.
+
+The baselines of forecasts are in `lstm_ae.forecasting.baselines`.
+"""
+
+import warnings
+from collections.abc import Iterator
 
 import torch
-from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
 
 from lstm_ae.data.sequence_data import Sequences
 
+CHUNK_VALUES = 2_000_000  # double precision numbers in memory at a time: 16 MB
+REGRESSION_VALUES = 50_000_000  # numbers that the logistic regression is fitted on, at most
+REGRESSION_ITERATIONS = 50
 
-def baselines(train: Sequences, test: Sequences, context_size: int) -> dict[str, float]:
-    """The test errors of the simplest models that the training part supports.
+
+def reconstruction_baselines(train: Sequences, test: Sequences, context_size: int) -> dict[str, float]:
+    """Mean squared errors per value on `test` of the simplest reconstructions.
+
+    The training part is read in chunks, so the memory needed does not grow with the number of sequences.
+
+    Args:
+        train: the part to fit on.
+        test: the part to measure.
+        context_size: numbers in a context.
 
     Returns:
-        `reconstruction/mean`: mean squared error per value of predicting the training mean at each position.
-        `reconstruction/pca`: that of principal components (Pearson 1901), as many as the context has numbers: the best
-            that linear codes of this size can do on the training part. 0, exactly, where the context is no smaller than
-            the data. n training sequences support n - 1 components at most.
-        `accuracy/majority`, with labels: that of always naming the training part's most frequent class.
+        `reconstruction/mean`: of predicting the training mean at each position.
+        `reconstruction/pca`: of principal components (Pearson 1901), as many as the context has numbers. No linear code
+            of this size does better on the training part. It is exactly 0 where the context is at least as large as a
+            sequence. n training sequences have at most n - 1 components.
     """
-    flat_train, flat_test = (part.inputs.cpu().flatten(1).double() for part in (train, test))
-    found = {"reconstruction/mean": (flat_test - flat_train.mean(0)).square().mean().item()}
-    components = min(context_size, len(flat_train) - 1)
-    if context_size >= flat_train.shape[1]:
+    mean = torch.stack([chunk.sum(0) for chunk in flat_chunks(train)]).sum(0) / len(train)
+    found = {"reconstruction/mean": sum((chunk - mean).square().sum().item() for chunk in flat_chunks(test))}
+    if context_size >= len(mean):
         found["reconstruction/pca"] = 0.0
-    elif components == 0:
-        found["reconstruction/pca"] = found["reconstruction/mean"]
     else:
-        pca = PCA(components, svd_solver="covariance_eigh").fit(flat_train.numpy())
-        rebuilt = pca.inverse_transform(pca.transform(flat_test.numpy()))
-        found["reconstruction/pca"] = (flat_test - torch.from_numpy(rebuilt)).square().mean().item()
-    if train.labels is not None:
-        found["accuracy/majority"] = (test.labels == train.labels.mode().values).float().mean().item()
-    return found
+        components = principal_components(train, mean, min(context_size, len(train) - 1))
+        centred = (chunk - mean for chunk in flat_chunks(test))
+        residuals = (values - values @ components @ components.T for values in centred)
+        found["reconstruction/pca"] = sum(residual.square().sum().item() for residual in residuals)
+    return {name: total / (len(test) * len(mean)) for name, total in found.items()}
+
+
+def principal_components(part: Sequences, mean: Tensor, count: int) -> Tensor:
+    """The `count` directions in which the sequences vary most, (values, count), orthonormal.
+
+    They are eigenvectors of the covariance; of fewer sequences than values, singular vectors, which take less memory.
+
+    Args:
+        part: sequences of `values` numbers each.
+        mean: their mean, (values,).
+        count: less than `values` and than the number of sequences.
+    """
+    if len(part) <= len(mean):
+        centred = torch.cat(list(flat_chunks(part))) - mean
+        return torch.linalg.svd(centred, full_matrices=False).Vh[:count].T
+    scatter = mean.new_zeros(len(mean), len(mean))
+    for chunk in flat_chunks(part):
+        centred = chunk - mean
+        scatter += centred.T @ centred
+    return torch.linalg.eigh(scatter).eigenvectors[:, len(mean) - count :]  # in the order of rising eigenvalues
+
+
+def accuracy_baselines(train: Sequences, test: Sequences) -> dict[str, float]:
+    """The accuracies on `test` of the simplest classifiers.
+
+    Args:
+        train: the part to fit on, with labels.
+        test: the part to measure, with labels.
+
+    Returns:
+        `accuracy/majority`: of always naming the training part's most frequent class.
+        `accuracy/logistic_regression`: see `logistic_regression`.
+    """
+    assert train.labels is not None and test.labels is not None
+    majority = train.labels.mode().values.item()
+    return {
+        "accuracy/majority": test.labels.eq(majority).float().mean().item(),
+        "accuracy/logistic_regression": logistic_regression(train, test),
+    }
+
+
+def logistic_regression(train: Sequences, test: Sequences) -> float:
+    """The accuracy on `test` of a logistic regression on the flat, standardised sequence.
+
+    scikit-learn's, with its usual L2 penalty (C = 1), solved by L-BFGS within `REGRESSION_ITERATIONS` iterations. It is
+    fitted on the whole training part, or on as many sequences of it as hold `REGRESSION_VALUES` numbers, chosen at
+    random with a fixed seed. This bounds the time that it takes: 0.02 s for 1,079 images of 64 values, and 4 s for
+    54,000 MNIST images of 784 (one thread), where 50 iterations reach an accuracy of 0.923 and 100 reach 0.924.
+    """
+    assert train.labels is not None and test.labels is not None
+    count = max(1, REGRESSION_VALUES // train.inputs[0].numel())
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
+    chosen = order[:count] if len(train) > count else slice(None)
+    inputs, labels = train.inputs.cpu()[chosen].flatten(1).numpy(), train.labels.cpu()[chosen].numpy()
+    if (labels == labels[0]).all():  # one class leaves nothing to separate
+        return test.labels.eq(int(labels[0])).float().mean().item()
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=REGRESSION_ITERATIONS))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the iterations are bounded on purpose
+        model.fit(inputs, labels)
+    return float(model.score(test.inputs.flatten(1).cpu().numpy(), test.labels.cpu().numpy()))
+
+
+def flat_chunks(part: Sequences) -> Iterator[Tensor]:
+    """The sequences in order, some at a time: (n, length * features) in double precision on the CPU."""
+    for chunk in part.chunks(max(1, CHUNK_VALUES // part.inputs[0].numel())):
+        yield chunk.inputs.cpu().flatten(1).double()

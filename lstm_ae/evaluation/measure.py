@@ -1,65 +1,55 @@
-"""The end of every run: the test part, once, and the figures."""
+"""Measure a trained model: every metric of the test part and every baseline, once."""
 
-from pathlib import Path
+from dataclasses import dataclass
 
-from omegaconf import DictConfig
+import torch
+from torch import Tensor
 
-from lstm_ae.data.sequence_data import SequenceData
-from lstm_ae.figures.run import draw
+from lstm_ae.data.sequence_data import SequenceData, Sequences
+from lstm_ae.evaluation.baselines import accuracy_baselines, reconstruction_baselines
 from lstm_ae.forecasting.baselines import naive_forecasts
 from lstm_ae.forecasting.scores import score
-from lstm_ae.models.autoencoder import Autoencoder
+from lstm_ae.models.autoencoder import Autoencoder, Output
 from lstm_ae.models.inference import predict
-from lstm_ae.spec import DataSpec
 from lstm_ae.training.objective import Objective
 
 
-def report(
-    folder: Path,
-    config: DictConfig,
-    model: Autoencoder,
-    objective: Objective,
-    data: SequenceData,
-    history: list[dict[str, float]],
-    best_epoch: int,
-) -> tuple[dict[str, float], dict[str, float], list[Path]]:
-    """Measure the test part with the model as it is, and draw the figures into `folder`.
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model does on the test part, and what the baselines do there."""
+
+    test: dict[str, float]  # the model's metrics, `test/METRIC`
+    baselines: dict[str, float]  # those of the baselines, `test/METRIC/BASELINE`
+    output: Output  # what the model makes of the test part, on the CPU
+    part: Sequences  # the test part, on the CPU
+    naive: dict[str, Tensor]  # the naive forecasts of it, (n, horizon), scaled, on the CPU; empty without a forecast
+
+
+def evaluate(model: Autoencoder, objective: Objective, data: SequenceData) -> Evaluation:
+    """Measure the test part with the model as it is, and every baseline that fits what the model does.
 
     Args:
-        folder: of the figures.
-        config: of the run; its settings go into the titles.
-        model: with the weights of `best_epoch`.
-        objective: measures.
-        data: the model's, on its device.
-        history: a row of metrics per epoch.
-        best_epoch: where the weights come from.
-
-    Returns:
-        the test metrics (`test/...`), those of naive forecasts of the same windows, and the figures' files.
+        model: on the device of `data`.
+        objective: measures what training minimised, and its parts.
+        data: the baselines are fitted on its training part (the penalties of the ridge regressions are chosen on its
+            validation part) and measured, as the model is, on its test part.
     """
     output = predict(model, data.test.inputs)
-    test = data.test.to(output.context.device)
-    metrics = {f"test/{name}": value.item() for name, value in objective(output, test).items()}
-    naive, rivals = {}, {}
+    part = data.test.to(torch.device("cpu"))
+    test = {name: value.item() for name, value in objective(output, part).items()}
+    baselines = reconstruction_baselines(data.train, part, model.encoder.context_size)
+    naive: dict[str, Tensor] = {}
+    if output.logits is not None and part.labels is not None:
+        baselines |= accuracy_baselines(data.train, part)
     if output.forecast is not None:
         naive = naive_forecasts(data)
-        scored, rivals = score(output.forecast[:, -test.horizon :, 0], naive, data)
-        metrics |= {f"test/{name}": value for name, value in scored.items() if f"test/{name}" not in metrics}
-    scaler = test.scaler or data.scaler
-    heading = title(config, data.spec)
-    figures = draw(folder, heading, data.spec, scaler, history, best_epoch, test, output, data.panel, naive)
-    return metrics, {f"test/{name}": value for name, value in rivals.items()}, figures
-
-
-def title(config: DictConfig, spec: DataSpec) -> str:
-    """A run's data set and its main settings in one line; a second one names what is leaky."""
-    settings = {
-        "hidden": config.model.hidden_size,
-        "layers": config.model.num_layers,
-        "lr": config.optimizer.lr,
-        "clip": config.trainer.gradient_clip_norm,
-        "batch": config.dataset.batch_size,
-        "seed": config.seed,
-    }
-    line = ", ".join(f"{name} {'none' if value is None else format(value, '.4g')}" for name, value in settings.items())
-    return f"{spec.name}: {line}" + (f"\nleaky: {', '.join(spec.leaky)}" if spec.leaky else "")
+        scores, naive_scores = score(output.forecast[:, -part.horizon :, 0], naive, data)
+        test = test | scores | test  # the objective's value, where both measure the same error
+        baselines |= naive_scores
+    return Evaluation(
+        {f"test/{name}": value for name, value in test.items()},
+        {f"test/{name}": value for name, value in baselines.items()},
+        output,
+        part,
+        naive,
+    )

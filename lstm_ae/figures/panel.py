@@ -1,208 +1,185 @@
-"""The pictures of a run on stocks: original units, real dates, naive forecasts beside the model's."""
+"""Figures of a run on a panel: original units, real times, naive forecasts beside the model's."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from lstm_ae.data.panel import Panel
-from lstm_ae.data.sequence_data import Sequences
+from lstm_ae.data.sequence_data import SequenceData, Sequences
+from lstm_ae.figures.sequences import feature_label, original_units, position_axis
+from lstm_ae.figures.style import FORECAST, LIMIT, ORIGINAL, PERSISTENCE, RECONSTRUCTION, legend_below
+from lstm_ae.metrics import find
 from lstm_ae.models.autoencoder import Output
-from lstm_ae.spec import DataSpec, Scaler
 
-ORIGINAL = {"color": "#1b1b1b", "linestyle": "-", "label": "original"}
-REBUILT = {"color": "#d1495b", "linestyle": "--", "label": "reconstruction"}
-FORECAST = {"color": "#00798c", "linestyle": "-", "label": "forecast"}
-PERSISTENCE = {"color": "#edae49", "linestyle": ":", "label": "persistence"}
-SHOWN = ("GOOGL", "AMZN")  # the companies to show where they are at hand
-COMPANIES = 20  # on the figure of the last day
+SERIES_ON_ONE_AXIS = 20
 
 
-def draw_stocks(
-    save: Callable[[Figure, str], None],
-    title: str,
-    spec: DataSpec,
-    panel: Panel,
-    scaler: Scaler,
-    test: Sequences,
-    output: Output,
-    naive: dict[str, Tensor],
-) -> None:
-    """Make every figure that a run on stocks has something for.
+@dataclass(frozen=True)
+class Windows:
+    """The test windows of a run on a panel, and what is forecast for them."""
 
-    Args:
-        save: takes a figure and its name.
-        title: the run's settings, for the titles.
-        spec, panel, scaler: of the data; the scaler goes with the test part.
-        test, output: the test part and what the model made of it.
-        naive: forecasts (n, horizon) of the baselines, scaled; empty without a forecast.
-    """
-    target = scaler.first(1)
-    rebuilt = target.inverse(output.reconstruction[..., :1])[..., 0].numpy()
-    errors = (output.reconstruction - test.inputs).square().flatten(1).mean(1).numpy()
-    save(prices(panel, title), "prices")
-    save(reconstructed_stocks(panel, test, rebuilt, errors, title), "reconstructions")
-    if output.forecast is None:
-        return
-    forecasts = {"forecast": output.forecast[:, -test.horizon :, 0], **naive}
-    forecasts = {name: target.inverse(values[..., None])[..., 0].numpy() for name, values in forecasts.items()}
-    whole = target.inverse(output.forecast[..., :1])[..., 0].numpy()
-    if len(test.time.unique()) > 1:  # else the window in full shows all that there is
-        save(aligned(panel, test, spec.length, forecasts, title), "forecast")
-    save(last_day(panel, test, spec.length, forecasts, title), "last_day")
-    save(window_in_full(panel, test, rebuilt, whole, forecasts["persistence"], title), "window")
-    scaled = {"forecast": output.forecast[:, -test.horizon :, 0], **naive}
-    save(against_baselines(test, scaled, title), "baselines")
+    data: SequenceData
+    panel: Panel
+    test: Sequences  # the test part, on the CPU
+    output: Output  # of the model, on the CPU
+    naive: dict[str, Tensor]  # naive forecasts, (n, horizon), scaled; empty without a forecast
 
+    @cached_property
+    def series(self) -> np.ndarray:
+        """Which series of the panel each window is from, (n,)."""
+        return np.asarray(self.test.series)
 
-def unit(panel: Panel) -> str:
-    """What the target is counted in."""
-    return f"{panel.features[0]} (shares)" if panel.features[0] == "volume" else f"{panel.features[0]} ($)"
+    @cached_property
+    def begin(self) -> np.ndarray:
+        """The panel's position in time at which each window begins, (n,)."""
+        return np.asarray(self.test.time)
+
+    @cached_property
+    def scaled(self) -> dict[str, Tensor]:
+        """The forecasts of the model and the naive ones of the target after the input, (n, horizon), scaled."""
+        forecast = self.output.forecast
+        mine = {} if forecast is None else {"forecast": forecast[:, -self.test.horizon :, 0]}
+        return mine | self.naive
+
+    @cached_property
+    def forecasts(self) -> dict[str, np.ndarray]:
+        """The same in original units."""
+        return {name: original_units(self.data, self.test, values[..., None])[..., 0]
+                for name, values in self.scaled.items()}  # fmt: skip
+
+    def shown(self, among: np.ndarray) -> list[int]:
+        """The series that `spec.shown` names, of these rows of the panel, and then the others of them."""
+        preferred = [self.panel.series.index(name) for name in self.data.spec.shown if name in self.panel.series]
+        return [row for row in preferred if row in among] + [row for row in among.tolist() if row not in preferred]
 
 
-def date_axis(axes: Axes) -> None:
-    """Dates as few words as they can be told in."""
-    locator = AutoDateLocator(minticks=3, maxticks=8)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+def panel_figures(
+    data: SequenceData, panel: Panel, test: Sequences, output: Output, naive: dict[str, Tensor]
+) -> dict[str, Callable[[], Figure]]:
+    """What makes each figure of a run on a panel, by the figure's name; see `Windows` for the arguments."""
+    windows = Windows(data, panel, test, output, naive)
+    figures: dict[str, Callable[[Windows], Figure]] = {"series": whole_series}
+    if output.forecast is not None:
+        figures |= {"forecast": one_step_ahead, "next_step": next_step, "window": whole_window,
+                    "baselines": against_baselines}  # fmt: skip
+        if len(np.unique(windows.begin)) == 1:  # then `window` shows all that there is over time
+            del figures["forecast"]
+    return {name: partial(figure, windows) for name, figure in figures.items()}
 
 
-def shown_rows(panel: Panel, among: np.ndarray) -> list[int]:
-    """The companies of `SHOWN` that are among these rows, then the others of them."""
-    preferred = [panel.series.index(name) for name in SHOWN if name in panel.series]
-    return [row for row in preferred if row in among] + [row for row in among.tolist() if row not in preferred]
-
-
-def prices(panel: Panel, title: str) -> Figure:
-    """The target of AMZN and GOOGL, or of two others of the companies with the most days."""
+def whole_series(windows: Windows) -> Figure:
+    """The target of two series over all times: those to show first, or those with the fewest missing values."""
+    panel = windows.panel
     fullest = np.argsort(np.isnan(panel.values[..., 0]).sum(1), kind="stable")
-    figure = Figure(figsize=(8, 3.6))
+    figure = Figure(figsize=(8, 3.8))
     axes = figure.subplots()
-    for row, style in zip(shown_rows(panel, fullest)[:2], ("-", "--"), strict=False):
+    for row, style in zip(windows.shown(fullest)[:2], ("-", "--"), strict=False):
         axes.plot(panel.times, panel.values[row, :, 0], style, label=panel.series[row])
-    date_axis(axes)
-    axes.set(ylabel=unit(panel), title=f"daily {panel.features[0]}, {panel.times[0]} to {panel.times[-1]}")
+    position_axis(axes, panel.times)
+    axes.set(ylabel=feature_label(windows.data.spec, 0), title=f"{panel.times[0]} to {panel.times[-1]}")
     axes.legend()
-    figure.suptitle(title)
     return figure
 
 
-def reconstructed_stocks(panel: Panel, test: Sequences, rebuilt: np.ndarray, errors: np.ndarray, title: str) -> Figure:
-    """Three windows of different companies, in original units: better than three quarters, the median, worse."""
-    order, taken = np.argsort(errors), set()
-    figure = Figure(figsize=(8, 7))
-    names = [(0.25, "better than three quarters"), (0.5, "the median"), (0.75, "worse than three quarters")]
-    length = test.inputs.shape[1]
-    for axes, (quantile, name) in zip(figure.subplots(3, 1), names, strict=True):
-        place = int(quantile * (len(order) - 1))
-        fresh = [i for i in order[place:] if int(test.series[i]) not in taken]
-        i = fresh[0] if fresh else order[place]
-        row, day = int(test.series[i]), int(test.time[i])
-        taken.add(row)
-        days = slice(day, day + length)
-        axes.plot(panel.times[days], panel.values[row, days, 0], **ORIGINAL)
-        axes.plot(panel.times[days], rebuilt[i], **REBUILT)
-        axes.set(title=f"{panel.series[row]}, {name}: mean squared error {errors[i]:.2g} (scaled)",
-                 ylabel=unit(panel))  # fmt: skip
-        date_axis(axes)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    figure.suptitle(title)
-    return figure
-
-
-def aligned(panel: Panel, test: Sequences, length: int, forecasts: dict[str, np.ndarray], title: str) -> Figure:
-    """One company's test days: each day's truth and what was forecast for it the day before, on the same date."""
-    series = test.series.numpy()
-    row = shown_rows(panel, np.unique(series))[0]
-    mine = np.flatnonzero(series == row)
-    days = test.time.numpy()[mine] + length
-    truth = panel.values[row, days, 0]
-    figure = Figure(figsize=(8, 5.6))
+def one_step_ahead(windows: Windows) -> Figure:
+    """One series over the test times: the truth, and at the same time what was forecast for it one step before."""
+    panel, spec, forecasts = windows.panel, windows.data.spec, windows.forecasts
+    row = windows.shown(np.unique(windows.series))[0]
+    mine = np.flatnonzero(windows.series == row)
+    mine = mine[np.argsort(windows.begin[mine])]
+    places = windows.begin[mine] + spec.length
+    times, truth = panel.times[places], panel.values[row, places, 0]
+    figure = Figure(figsize=(8, 5.8))
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     marker = "o" if len(mine) < 3 else ""
-    top.plot(panel.times[days], truth, **ORIGINAL, marker=marker)
+    top.plot(times, truth, **ORIGINAL, marker=marker)
     for name, style in (("forecast", FORECAST), ("persistence", PERSISTENCE)):
-        top.plot(panel.times[days], forecasts[name][mine, 0], **style, marker=marker)
-        bottom.plot(panel.times[days], forecasts[name][mine, 0] - truth, **style, marker=marker)
+        top.plot(times, forecasts[name][mine, 0], **style, marker=marker)
+        bottom.plot(times, forecasts[name][mine, 0] - truth, **style, marker=marker)
     bottom.axhline(0, color="0.5", linewidth=0.8)
-    top.set(ylabel=unit(panel), title=f"{panel.series[row]}: each day as it was forecast one day before")
+    top.set(ylabel=feature_label(spec, 0), title=f"{panel.series[row]}: each time as it was forecast one step before")
     bottom.set(ylabel="error")
-    date_axis(bottom)
-    top.legend()
-    figure.suptitle(title)
+    position_axis(bottom, times)
+    legend_below(figure)
     return figure
 
 
-def last_day(panel: Panel, test: Sequences, length: int, forecasts: dict[str, np.ndarray], title: str) -> Figure:
-    """The one unseen day across companies: its true change from the day before, and the forecast one."""
-    day = test.time.numpy()
-    windows = np.bincount(day)
-    same = np.flatnonzero(day == np.flatnonzero(windows == windows.max())[-1])  # the latest of the fullest days
-    same = same[np.linspace(0, len(same) - 1, min(COMPANIES, len(same))).astype(int)]
-    rows, target = test.series.numpy()[same], int(day[same[0]]) + length
+def next_step(windows: Windows) -> Figure:
+    """The first step after the input across series: how each one changed, and how it was forecast to change.
+
+    All of them are of one time: the latest of those that most windows end at.
+    """
+    panel, spec = windows.panel, windows.data.spec
+    counts = np.bincount(windows.begin)
+    same = np.flatnonzero(windows.begin == np.flatnonzero(counts == counts.max())[-1])
+    same = same[np.linspace(0, len(same) - 1, min(SERIES_ON_ONE_AXIS, len(same))).astype(int)]
+    rows, target = windows.series[same], int(windows.begin[same[0]]) + spec.length
     before = panel.values[rows, target - 1, 0]
-
-    def change(values: np.ndarray) -> np.ndarray:
-        return 100 * (values / before - 1)
-
-    figure = Figure(figsize=(8, 4.2))
+    relative = bool((before > 0).all())  # a percentage of anything else means nothing
+    after = panel.values[rows, target, 0], windows.forecasts["forecast"][same, 0]
+    actual, forecast = (100 * (values / before - 1) if relative else values - before for values in after)
+    figure = Figure(figsize=(8, 4.4))
     axes = figure.subplots()
-    place = np.arange(len(rows))
-    truth, guess = change(panel.values[rows, target, 0]), change(forecasts["forecast"][same, 0])
-    axes.vlines(place, truth, guess, color="0.7", linewidth=1)
-    axes.plot(place, truth, "o", color=ORIGINAL["color"], label="original")
-    axes.plot(place, guess, "D", color=FORECAST["color"], label="forecast")
+    places = np.arange(len(rows))
+    axes.vlines(places, actual, forecast, color="0.7", linewidth=1)
+    axes.plot(places, actual, "o", color=ORIGINAL["color"], label="original")
+    axes.plot(places, forecast, "D", color=FORECAST["color"], label="forecast")
     axes.axhline(0, **PERSISTENCE)
-    axes.set_xticks(place, [panel.series[row] for row in rows], rotation=60)
-    axes.set(ylabel=f"change of the {panel.features[0]} (%)", title=f"{panel.times[target]}, the day after the input")
-    axes.legend()
-    figure.suptitle(title)
+    axes.set_xticks(places, [panel.series[row] for row in rows], rotation=60, ha="right", rotation_mode="anchor")
+    name = spec.feature_names[0] if relative and spec.feature_names else feature_label(spec, 0)
+    axes.set(ylabel=f"change of {name}{' (%)' if relative else ''}", title=f"{panel.times[target]}, the first step "
+             f"after the input; {len(rows)} of {len(np.unique(windows.series))} series")  # fmt: skip
+    legend_below(figure)
     return figure
 
 
-def window_in_full(
-    panel: Panel, test: Sequences, rebuilt: np.ndarray, forecast: np.ndarray, naive: np.ndarray, title: str
-) -> Figure:
-    """One company's latest window: input, reconstruction, forecast; the last day that the model knew is marked."""
-    series, length = test.series.numpy(), test.inputs.shape[1]
-    row = shown_rows(panel, np.unique(series))[0]
-    mine = np.flatnonzero(series == row)
-    i = mine[test.time.numpy()[mine].argmax()]
-    begin = int(test.time[i])
-    span = length + test.horizon
-    dates = panel.times[begin : begin + span]
-    figure = Figure(figsize=(8, 4.2))
+def whole_window(windows: Windows) -> Figure:
+    """The latest window of one series: input, reconstruction and forecast, with the last step of the input marked."""
+    panel, spec, output = windows.panel, windows.data.spec, windows.output
+    row = windows.shown(np.unique(windows.series))[0]
+    mine = np.flatnonzero(windows.series == row)
+    i = int(mine[windows.begin[mine].argmax()])
+    one, begin = windows.test[i : i + 1], int(windows.begin[i])
+    rebuilt, forecast = (original_units(windows.data, one, values[i : i + 1, :, :1])[0, :, 0]
+                         for values in (output.reconstruction, output.forecast) if values is not None)  # fmt: skip
+    span = slice(begin, begin + spec.length + windows.test.horizon)
+    times = panel.times[span]
+    inside, after = times[: spec.length], times[spec.length :]
+    figure = Figure(figsize=(8, 4.6))
     axes = figure.subplots()
-    marker = "o" if length <= 100 else ""
-    axes.plot(dates, panel.values[row, begin : begin + span, 0], **ORIGINAL, marker=marker, markersize=3)
-    axes.plot(dates[:length], rebuilt[i], **REBUILT)
-    few = "D" if forecast.shape[1] <= 100 else ""
-    axes.plot(dates[-forecast.shape[1] :], forecast[i], **FORECAST, marker=few, markersize=4)
-    axes.plot(dates[length:], naive[i], **PERSISTENCE, marker="x")
-    axes.axvline(dates[length - 1], color="0.5", linewidth=1, linestyle=":", label="last day of the input")
-    axes.set(ylabel=unit(panel), title=f"{panel.series[row]}, {dates[0]} to {dates[-1]}")
-    date_axis(axes)
-    axes.legend()
-    figure.suptitle(title)
+    axes.plot(times, panel.values[row, span, 0], **ORIGINAL, marker="o" if len(inside) <= 100 else "", markersize=3)
+    axes.plot(inside, rebuilt, **RECONSTRUCTION)
+    axes.plot(times[-len(forecast) :], forecast, **FORECAST, marker="D" if len(forecast) <= 100 else "", markersize=4)
+    axes.plot(after, windows.forecasts["persistence"][i], **PERSISTENCE, marker="x")
+    axes.axvline(inside[-1], **LIMIT, label="last step of the input")
+    axes.set(ylabel=feature_label(spec, 0), title=f"{panel.series[row]}, {times[0]} to {times[-1]}")
+    position_axis(axes, times)
+    legend_below(figure)
     return figure
 
 
-def against_baselines(test: Sequences, forecasts: dict[str, Tensor], title: str) -> Figure:
-    """The error on unseen days of the model and of every baseline, with the skill against persistence."""
-    truth = test.targets[:, -test.horizon :, 0]
-    error = {name: (values - truth).square().mean().item() for name, values in forecasts.items()}
-    figure = Figure(figsize=(8, 3))
+def against_baselines(windows: Windows) -> Figure:
+    """The error after the input of the model and of every baseline, with the skill against persistence."""
+    metric, test = find("test/forecast_unseen"), windows.test
+    truth = np.asarray(test.targets)[:, -test.horizon :, 0]
+    errors = {name: float(np.square(values.numpy() - truth).mean()) for name, values in windows.scaled.items()}
+    base = errors["persistence"]
+    names = list(errors)[::-1]
+    figure = Figure(figsize=(8, 1.4 + 0.3 * len(names)))
     axes = figure.subplots()
-    names = list(error)[::-1]
-    bars = axes.barh(names, [error[name] for name in names],
-                     color=[FORECAST["color"] if name == "forecast" else "0.75" for name in names])  # fmt: skip
-    base = error["persistence"]
-    labels = [f" {error[name]:.4g}" + (f"  (skill {1 - error[name] / base:+.1%})" if base else "") for name in names]
-    axes.bar_label(bars, labels)
-    axes.margins(x=0.35)
-    axes.set(xlabel="mean squared error on unseen days (scaled)")
-    figure.suptitle(title)
+    for place, name in enumerate(names):
+        style = {"color": FORECAST["color"], "marker": "D"} if name == "forecast" else {"color": "0.4", "marker": "o"}
+        axes.plot(errors[name], place, linestyle="", **style)
+    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    skills = {name: f", skill {1 - error / base:+.1%}" if base else "" for name, error in errors.items()}
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(range(len(names)), [f"{errors[name]:.4g}{skills[name]}" for name in names])
+    if metric.logarithmic and min(errors.values()) > 0:
+        axes.set_xscale("log")
+    axes.margins(x=0.08, y=0.1)
+    axes.set(xlabel=f"{metric.words}, scaled")
     return figure

@@ -1,74 +1,78 @@
-"""The pictures of a roll-out: one company against the truth, and the error by horizon over all companies."""
+"""Figures of a roll-out: one series against the truth, and the error by horizon over all series."""
 
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from matplotlib import rc_context
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lstm_ae.data.panel import Panel
-from lstm_ae.figures.panel import FORECAST, ORIGINAL, PERSISTENCE, date_axis, unit
-from lstm_ae.figures.style import STYLE
+from lstm_ae.figures.saving import save_figures
+from lstm_ae.figures.sequences import feature_label, position_axis
+from lstm_ae.figures.style import DRIFT, FORECAST, LIMIT, ORIGINAL, PERSISTENCE, legend_below
+from lstm_ae.spec import DataSpec
 
-STYLES = {
-    "forecast": FORECAST,
-    "persistence": PERSISTENCE,
-    "drift": {"color": "#8d6a9f", "linestyle": "-.", "label": "drift"},
-}
+FORECASTS = {"forecast": FORECAST, "persistence": PERSISTENCE, "drift": DRIFT}
 
 
 def draw_rollout(
     files: list[Path],
     title: str,
+    spec: DataSpec,
     panel: Panel,
     row: int,
     before: tuple[int, int],
     rolled: pd.DataFrame,
     errors: pd.DataFrame,
 ) -> list[Path]:
-    """Draw the two figures into the two `files`.
+    """Write the two figures. One that fails costs a warning.
 
     Args:
-        files: of the company, and of the error by horizon.
-        title: the run's settings.
-        panel, row: the prices, and the company's place in them.
-        before: first (included) and last (excluded) day to show before the forecast.
-        rolled: a row per day: date, truth, forecast, persistence, drift, in original units.
-        errors: a row per day: horizon, and the mean squared error of each forecast.
+        files: of the series, and of the error by horizon.
+        title: of both, see `run_title`.
+        spec, panel: of the data.
+        row: which series of the panel was asked for.
+        before: the times, as positions in the panel, to show before the forecast: the first one, and the one after the
+            last, at which the forecast starts.
+        rolled: a row for each time that was forecast: truth, forecast, persistence, drift, in original units.
+        errors: a row for each step of the forecast: horizon, the mean squared error of each forecast, and series, over
+            how many series it is the mean.
 
     Returns:
-        `files`.
+        the files written.
     """
-    with rc_context(STYLE):
-        figure = Figure(figsize=(9, 4.6))
-        axes = figure.subplots()
-        known = slice(before[0], before[1] + 1)  # up to the first day of the truth, so that the line has no gap
-        axes.plot(panel.times[known], panel.values[row, known, 0], color=ORIGINAL["color"])
-        axes.plot(rolled["time"], rolled["truth"], **{**ORIGINAL, "label": "truth"})
-        for name, style in STYLES.items():
-            axes.plot(rolled["time"], rolled[name], **style, marker="o" if len(rolled) < 3 else "")
-        axes.axvline(rolled["time"].iloc[0], color="0.5", linewidth=1, linestyle=":", label="start of the forecast")
-        axes.set(
-            ylabel=unit(panel),
-            title=f"{panel.series[row]}, {len(rolled)} days from {rolled['time'].iloc[0]:%Y-%m-%d}",
-        )
-        date_axis(axes)
-        axes.legend()
-        figures = [figure]
+    one, many = files
+    return save_figures(
+        {one: partial(rolled_series, spec, panel, row, before, rolled), many: partial(error_by_horizon, errors)}, title
+    )
 
-        figure = Figure(figsize=(7, 4))
-        axes = figure.subplots()
-        for name, style in STYLES.items():
-            axes.plot(errors["horizon"], errors[name], **style, marker="o" if len(errors) < 3 else "")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set(xlabel="day of the forecast", ylabel="mean squared error (scaled)", ylim=(0, None),
-                 title=f"{errors['series'].iloc[0]} series, from {errors['time'].iloc[0]:%Y-%m-%d}")  # fmt: skip
-        axes.legend()
-        figures.append(figure)
-        for drawn, file in zip(figures, files, strict=True):
-            drawn.suptitle(title)
-            FigureCanvasAgg(drawn)
-            drawn.savefig(file)
-    return files
+
+def rolled_series(spec: DataSpec, panel: Panel, row: int, before: tuple[int, int], rolled: pd.DataFrame) -> Figure:
+    """One series before and after the start of the forecast; see `draw_rollout`."""
+    first, start = before
+    times = panel.times[first : start + len(rolled)]
+    ahead = times[start - first :]
+    figure = Figure(figsize=(9, 4.8))
+    axes = figure.subplots()
+    axes.plot(times, panel.values[row, first : start + len(rolled), 0], **ORIGINAL)
+    for name, style in FORECASTS.items():
+        axes.plot(ahead, rolled[name], **style, marker="o" if len(rolled) < 3 else "")
+    axes.axvline(ahead[0], **LIMIT, label="start of the forecast")
+    axes.set(ylabel=feature_label(spec, 0), title=f"{panel.series[row]}, {len(rolled)} steps from {ahead[0]}")
+    position_axis(axes, times)
+    legend_below(figure, columns=5)
+    return figure
+
+
+def error_by_horizon(errors: pd.DataFrame) -> Figure:
+    """The mean squared error over series at each step of the forecast; see `draw_rollout`."""
+    figure = Figure(figsize=(7, 4.2))
+    axes = figure.subplots()
+    for name, style in FORECASTS.items():
+        axes.plot(errors["horizon"], errors[name], **style, marker="o" if len(errors) < 3 else "")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="step of the forecast", ylabel="mean squared error (scaled)", ylim=(0, None),
+             title=f"mean over {errors['series'].iloc[0]} series")  # fmt: skip
+    legend_below(figure)
+    return figure

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from lstm_ae.data.sequence_data import Sequences
-from lstm_ae.evaluation.baselines import baselines
+from lstm_ae.evaluation import baselines
+from lstm_ae.evaluation.baselines import accuracy_baselines, flat_chunks, logistic_regression, reconstruction_baselines
 
 
 def draw(count, length=4, features=3, seed=0, labels=None):
@@ -27,7 +31,7 @@ def linear_code(train, test, components):
 @pytest.mark.parametrize("context_size", [1, 3, 11])
 def test_pca_and_mean_by_hand(context_size):
     train, test = draw(40), draw(20, seed=1)
-    found = baselines(train, test, context_size)
+    found = reconstruction_baselines(train, test, context_size)
     mean = train.inputs.mean(0)
     assert found["reconstruction/mean"] == pytest.approx((test.inputs - mean).square().mean().item(), rel=1e-5)
     assert found["reconstruction/pca"] == pytest.approx(linear_code(train, test, context_size), rel=1e-6)
@@ -37,20 +41,20 @@ def test_pca_and_mean_by_hand(context_size):
 
 @pytest.mark.parametrize("context_size", [12, 13, 500])
 def test_pca_is_exact_where_the_context_is_no_smaller_than_the_data(context_size):
-    assert baselines(draw(40), draw(20, seed=1), context_size)["reconstruction/pca"] == 0
+    assert reconstruction_baselines(draw(40), draw(20, seed=1), context_size)["reconstruction/pca"] == 0
 
 
 @pytest.mark.parametrize("num_train", [1, 2, 5])
 def test_few_training_sequences_are_enough(num_train):
     train, test = draw(num_train), draw(20, seed=1)
-    found = baselines(train, test, 8)
+    found = reconstruction_baselines(train, test, 8)
     assert found["reconstruction/pca"] == pytest.approx(linear_code(train, test, num_train - 1), rel=1e-6)
 
 
 def test_a_tiny_set_by_hand():
     train = Sequences(torch.tensor([[[0.0], [1.0]], [[2.0], [1.0]]]))  # varies in the first value alone
     test = Sequences(torch.tensor([[[4.0], [3.0]]]))
-    found = baselines(train, test, 1)
+    found = reconstruction_baselines(train, test, 1)
     assert found["reconstruction/mean"] == pytest.approx((3**2 + 2**2) / 2)  # the mean is (1, 1)
     assert found["reconstruction/pca"] == pytest.approx(2**2 / 2)  # the second value is lost
 
@@ -58,10 +62,60 @@ def test_a_tiny_set_by_hand():
 def test_majority_is_the_most_frequent_class_of_training():
     train = draw(5, labels=torch.tensor([2, 0, 2, 1, 2]))
     test = draw(4, labels=torch.tensor([1, 1, 1, 2]))
-    assert baselines(train, test, 3)["accuracy/majority"] == 0.25
+    assert accuracy_baselines(train, test)["accuracy/majority"] == 0.25
 
 
 def test_all_is_fitted_on_training_alone():
     train, test = draw(40), draw(20, seed=1)
-    half = baselines(train, test[:10], 3)["reconstruction/pca"] + baselines(train, test[10:], 3)["reconstruction/pca"]
-    assert baselines(train, test, 3)["reconstruction/pca"] == pytest.approx(half / 2)
+    whole, *halves = (reconstruction_baselines(train, part, 3) for part in (test, test[:10], test[10:]))
+    for name, value in whole.items():
+        assert value == pytest.approx(sum(half[name] for half in halves) / 2)
+
+
+@pytest.mark.parametrize("num_train", [300, 10])  # more sequences than values, and fewer
+def test_chunks_change_nothing_and_hold_little(num_train, monkeypatch):
+    train, test = draw(num_train), draw(20, seed=1)
+    fitted = PCA(5, svd_solver="covariance_eigh").fit(train.inputs.flatten(1).double().numpy())
+    values = test.inputs.flatten(1).double().numpy()
+    expected = np.square(fitted.inverse_transform(fitted.transform(values)) - values).mean()
+    whole = reconstruction_baselines(train, test, 5)
+    monkeypatch.setattr(baselines, "CHUNK_VALUES", 7 * 12)
+    assert max(chunk.numel() for chunk in flat_chunks(train)) <= 7 * 12
+    assert reconstruction_baselines(train, test, 5) == pytest.approx(whole, rel=1e-10)
+    assert whole["reconstruction/pca"] == pytest.approx(expected, rel=1e-10)
+
+
+def classes(count, seed):
+    """Two classes that a plane separates, in values of very different sizes, one of them constant."""
+    part = draw(count, seed=seed)
+    values = part.inputs * torch.tensor([1.0, 1000, 0])
+    labels = (values[:, :, 0].sum(1) > values[:, :, 0].sum(1).median()).long()
+    return Sequences(values, labels)
+
+
+def test_logistic_regression_is_scikit_learn_s_on_standardised_values():
+    train, test = classes(400, 0), classes(200, 1)
+    (x, y), (unseen, truth) = ((part.inputs.flatten(1).numpy(), part.labels.numpy()) for part in (train, test))
+    scaler = StandardScaler().fit(x)
+    expected = LogisticRegression().fit(scaler.transform(x), y).score(scaler.transform(unseen), truth)
+    found = accuracy_baselines(train, test)
+    assert found["accuracy/logistic_regression"] == pytest.approx(expected, abs=0.01)
+    assert found["accuracy/logistic_regression"] > 0.9 > found["accuracy/majority"]
+
+
+def test_logistic_regression_of_one_class_or_one_sequence():
+    test = draw(4, labels=torch.tensor([1, 1, 1, 2]))
+    assert logistic_regression(draw(5, labels=torch.ones(5, dtype=torch.int64)), test) == 0.75
+    assert logistic_regression(draw(1, labels=torch.tensor([2])), test) == 0.25
+
+
+def test_logistic_regression_of_large_data_reads_a_part_of_it(monkeypatch):
+    train, test = classes(400, 0), classes(200, 1)
+    monkeypatch.setattr(baselines, "REGRESSION_VALUES", 100 * 12)
+    read, fit = [], LogisticRegression.fit
+    monkeypatch.setattr(LogisticRegression, "fit", lambda *args: read.append(args[1]) or fit(*args))
+    first, again = logistic_regression(train, test), logistic_regression(train, test)
+    assert [len(values) for values in read] == [100, 100] and first == again
+    assert first > 0.8
+    sequences = {tuple(row) for row in StandardScaler().fit_transform(train.inputs[:100].flatten(1).numpy()).round(2)}
+    assert sequences != {tuple(row) for row in read[0].round(2)}  # not the first ones, which may be of one class

@@ -13,7 +13,7 @@ from typing import TextIO
 
 import pandas as pd
 
-from lstm_ae.console import CONF, run_command
+from lstm_ae.console import run_command
 from lstm_ae.errors import UserError
 from lstm_ae.files import write_whole
 from lstm_ae.metrics import Better
@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--metrics", metavar="LIST", help="default: the monitor and the other val/ metrics")
     what.add_argument(
         "--results", action="store_true",
-        help="the test metrics as well, each beside its baselines: for reporting what validation chose, not for choosing",
+        help="the test metrics as well, each beside its baselines: to report what validation chose, not to choose by",
     )  # fmt: skip
     what.add_argument("--keys", metavar="LIST", help="config keys; default: those that differ")
     what.add_argument("--group-by-seed", action="store_true", help="mean, deviation, count over seeds and folds")
@@ -79,10 +79,11 @@ def compare(arguments: Sequence[str]) -> None:
     """
     options = parser().parse_args(arguments)
     check(options)
-    everything = load_runs(*options.directories) if options.directories else None
     if options.diff:
-        print(side_by_side(*(find(name, everything) for name in options.diff)))
+        known = load_runs(*options.directories) if options.directories else None
+        print(side_by_side(*(find(name, known) for name in options.diff)))
         return
+    everything = load_runs(*options.directories)
     runs = choose(everything, options)
     key, mode, objectives = order(runs, options.sort)
     shown = line_up(runs, options, key, mode, objectives)
@@ -188,7 +189,7 @@ def choose(runs: pd.DataFrame, options: argparse.Namespace) -> pd.DataFrame:
     return runs
 
 
-def order(runs: pd.DataFrame, sort: str | None) -> tuple[str, str, dict[str, Better]]:
+def order(runs: pd.DataFrame, sort: str | None) -> tuple[str, Better, dict[str, Better]]:
     """What to sort by, its mode, and the objectives (metric -> mode) that figures show, the first one first.
 
     Raises:
@@ -197,12 +198,12 @@ def order(runs: pd.DataFrame, sort: str | None) -> tuple[str, str, dict[str, Bet
     monitored = runs[runs["monitor"].notna()]
     default: dict[str, Better] = {"val/loss": "min"}
     objectives = default if monitored.empty else monitors(*monitored[["monitor", "mode"]].iloc[0])
-    key, _, mode = sort.partition(":") if sort else (next(iter(objectives)), "", "")
+    key, _, asked = sort.partition(":") if sort else (next(iter(objectives)), "", "")
     if sort and key not in runs:
         raise UserError(f"--sort={sort}: {filters.unknown(key, runs.columns)}")
-    if mode not in ("", "min", "max"):
+    if asked not in ("", "min", "max"):
         raise UserError(f"--sort={sort}: after the colon goes min or max")
-    mode = mode or table.better(key, runs)
+    mode: Better = "max" if (asked or table.better(key, runs)) == "max" else "min"
     if key in objectives:
         return key, mode, {key: mode} | {name: of for name, of in objectives.items() if name != key}
     return key, mode, {key: mode} if key in runs.attrs["metrics"] else objectives

@@ -39,10 +39,9 @@ def unclaimed(path: str) -> str:
     return _claimed[path]
 
 
-def sweep_directory(sweeper: str, study_name: str | None, otherwise: str) -> str:
-    """Where a sweep goes: a search to the directory of its study, for it goes on there; another to one of its own."""
-    named = otherwise if study_name is None else f"multirun/{study_name}"
-    return named if sweeper.endswith(".StudySweeper") else unclaimed(named)
+def sweep_directory(of_search: str | None, study_name: str | None, otherwise: str) -> str:
+    """The directory of a sweep: a search's own, where the same command continues it, or a new one for a plain sweep."""
+    return of_search or unclaimed(otherwise if study_name is None else f"multirun/{study_name}")
 
 
 OmegaConf.register_resolver("sweep_directory", sweep_directory, use_cache=True, replace=True)

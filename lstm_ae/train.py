@@ -6,26 +6,32 @@ python -m lstm_ae.train resume=RUN_DIR   go on where a run stopped
 """
 
 import logging
-import os
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from lstm_ae.config import CONF
 from lstm_ae.config.rules import validate_config
 from lstm_ae.console import run_command, stop_on_signals, write_for_terminals
 from lstm_ae.errors import Pruned, Stopped, UserError
+from lstm_ae.metrics import monitored
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.resume import further_overrides, resumed
-from lstm_ae.sweeps.cross_validation import cross_validate
+from lstm_ae.sweeps.cross_validation import pending_folds, summarize_folds
 from lstm_ae.sweeps.plugin import StudySweeper
 from lstm_ae.sweeps.trial import PRUNED, History, reporter
-from lstm_ae.training.process_settings import keep_freed_memory, subnormals_flushed
+from lstm_ae.training.process_settings import subnormals_flushed
+
+if TYPE_CHECKING:
+    from lstm_ae.data.sequence_data import SequenceData
+    from lstm_ae.models.autoencoder import Autoencoder
+    from lstm_ae.training.objective import Objective
 
 log = logging.getLogger(__name__)
 
@@ -51,51 +57,17 @@ def train(
         UserError: a setting or a file that cannot be used, or a loss that is no longer a number.
     """
     validate_config(config)
-    import torch  # late, and so is all that needs it: printing a config must not wait for it
+    from lstm_ae.config import build  # late, as all that needs torch: printing a config must not wait for it
+    from lstm_ae.kernels import choose_backend, use_backend
 
-    from lstm_ae.config import build
-    from lstm_ae.data.sequence_data import fingerprint
-    from lstm_ae.evaluation.measure import evaluate
-    from lstm_ae.evaluation.table import results_table
-    from lstm_ae.figures.run import draw_run, run_title
-    from lstm_ae.training import checkpoint
-    from lstm_ae.training.checkpoint import load_weights
-    from lstm_ae.training.trainer import best_row
-
-    keep_freed_memory()
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    device = build.choose_device(config.device)
-    torch.manual_seed(config.seed)
-
+    device = build.prepare_process(config)
     data = build.build_data(config, device)
     model = build.build_model(config, data.spec).to(device)
+    backend = choose_backend(config.backend, device)
+    use_backend(model, backend)
     objective = build.build_objective(config)
-    parameters = sum(weights.numel() for weights in model.parameters())
-    log.info(
-        "%s: %d / %d / %d sequences of %d x %d to train / validate / test",
-        data.spec.name, len(data.train), len(data.val), len(data.test), data.spec.length, data.spec.features,
-    )  # fmt: skip
-    if data.spec.leaky:
-        log.warning("leaky: %s; what is measured here is no forecast of anything unseen", ", ".join(data.spec.leaky))
-    log.info("%d parameters on %s, %d threads; run directory %s", parameters, device, torch.get_num_threads(),
-             directory.path)  # fmt: skip
-    monitor = list(config.monitor) if isinstance(config.monitor, ListConfig) else config.monitor
-    directory.update_summary(
-        monitor=monitor, parameters=parameters, device=device_name(device),
-        **({"leaky": list(data.spec.leaky)} if data.spec.leaky else {}),
-    )  # fmt: skip
-    directory.record_data(fingerprint(data), resume=config.resume is not None)
     training = build.build_training(config, model)
-
-    def outcome(history: History) -> dict[str, object]:
-        first, mode = next(iter(training["monitors"].items()))
-        best = best_row(history, first, mode)
-        return {
-            "best_epoch": best["epoch"],
-            "best": [best[name] for name in monitor] if isinstance(monitor, list) else best[monitor],
-            "seconds": round(sum(row["seconds"] for row in history), 1),
-        }
+    record_start(config, directory, model, data, backend)
 
     def on_epoch(history: History) -> None:
         directory.write_metrics(history)
@@ -103,7 +75,7 @@ def train(
             try:
                 report_to(history)
             except Pruned:
-                directory.update_summary(**outcome(history))
+                directory.update_summary(**outcome(config, history))
                 raise
 
     history = build.build_trainer(config).fit(
@@ -116,30 +88,85 @@ def train(
         resume=config.resume is not None,
         on_epoch=on_epoch,
     )
+    return finish(config, directory, model, objective, data, history)
 
-    reached = outcome(history)
+
+def record_start(
+    config: DictConfig, directory: RunDirectory, model: "Autoencoder", data: "SequenceData", backend: str
+) -> None:
+    """Log and write down what is about to be trained, on what, by whom.
+
+    Raises:
+        UserError: a resumed run whose data has changed.
+    """
+    from lstm_ae.config.build import device_name
+    from lstm_ae.data.sequence_data import fingerprint
+    from lstm_ae.kernels import describe
+
+    spec = data.spec
+    parameters = sum(weights.numel() for weights in model.parameters())
+    log.info("%s: %d / %d / %d sequences of %d x %d to train / validate / test", spec.name, len(data.train),
+             len(data.val), len(data.test), spec.length, spec.features)  # fmt: skip
+    if spec.leaky:
+        log.warning("leaky: %s; what is measured here is no forecast of anything unseen", ", ".join(spec.leaky))
+    log.info("%d parameters on %s; LSTM layers by %s", parameters, device_name(data.train.inputs.device),
+             describe(backend))  # fmt: skip
+    log.info("run directory %s", directory.path)
+    before = directory.read_summary().get("backend")
+    if config.resume is not None and before not in (None, describe(backend)):
+        log.warning("this run was begun with backend %s: its numbers will differ in their last digits", before)
+    directory.update_summary(
+        monitor=OmegaConf.to_object(config.monitor) if isinstance(config.monitor, ListConfig) else config.monitor,
+        parameters=parameters,
+        device=device_name(data.train.inputs.device),
+        backend=describe(backend),
+        **({"leaky": list(spec.leaky)} if spec.leaky else {}),
+    )
+    directory.record_data(fingerprint(data), resume=config.resume is not None)
+
+
+def outcome(config: DictConfig, history: History) -> dict[str, Any]:
+    """The best epoch by the (first) monitor, the monitors' values there, and the seconds trained."""
+    from lstm_ae.training.trainer import best_row
+
+    monitors = monitored(config.monitor, config.mode)
+    first = next(iter(monitors))
+    best = best_row(history, first, monitors[first])
+    return {
+        "best_epoch": best["epoch"],
+        "best": best[first] if isinstance(config.monitor, str) else [best[name] for name in monitors],
+        "seconds": round(sum(row["seconds"] for row in history), 1),
+    }
+
+
+def finish(
+    config: DictConfig,
+    directory: RunDirectory,
+    model: "Autoencoder",
+    objective: "Objective",
+    data: "SequenceData",
+    history: History,
+) -> float | list[float]:
+    """Measure the best checkpoint on the test part, write that down, then draw; returns the best value(s)."""
+    from lstm_ae.evaluation.measure import evaluate
+    from lstm_ae.evaluation.table import results_table
+    from lstm_ae.figures.run import draw_run, run_title
+    from lstm_ae.training.checkpoint import load, load_weights
+
+    reached = outcome(config, history)
     best_file = directory.checkpoints / "best.pt"
-    load_weights(best_file, checkpoint.load(best_file), model)
+    load_weights(best_file, load(best_file), model)
     result = evaluate(model, objective, data)
     directory.update_summary(status="completed", test=result.test, baselines=result.baselines, **reached)
-    names, values = ([monitor], [reached["best"]]) if isinstance(monitor, str) else (monitor, reached["best"])
-    best = ", ".join(f"{name} {value:.6g}" for name, value in zip(names, values, strict=True))
-    log.info("best %s at epoch %d of %d", best, reached["best_epoch"], len(history))
+    best = history[int(reached["best_epoch"]) - 1]
+    values = ", ".join(f"{name} {best[name]:.6g}" for name in monitored(config.monitor, config.mode))
+    log.info("best %s at epoch %d of %d", values, reached["best_epoch"], len(history))
     log.info("on the test part:\n%s", results_table(result.test, result.baselines))
     title = run_title(config, data.spec)
     figures = draw_run(directory.figures, title, data, history, reached["best_epoch"], result.output, result.naive)
     log.info("figures: %s", "  ".join(path.name for path in figures))
     log.info("look at them in %s", directory.figures)
     return reached["best"]
-
-
-def device_name(device: object) -> str:
-    """A name that tells machines apart: the processor's threads or the GPU's model."""
-    import torch
-
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu, {torch.get_num_threads()} of {os.cpu_count()} threads"
 
 
 @hydra.main(config_path=CONF, config_name="config", execution_whitelist=())
@@ -153,9 +180,13 @@ def hydra_main(config: DictConfig) -> float | list[float] | str:
     changed = None if config.get("resume") is None else further_overrides(directory, job.overrides.task)
     try:
         with directory.recording(resumed_with=changed, keep_failed=multirun), subnormals_flushed():
-            if config.get("cross_validation") is not None:
-                return cross_validate(train, config, directory, reporter(config))
-            return train(config, directory, reporter(config))
+            report = reporter(config)
+            if config.get("cross_validation") is None:
+                return train(config, directory, report)
+            for fold, own, run in pending_folds(config, directory):
+                with run.recording(resumed_with=None if own.resume is None else changed or [], keep_failed=multirun):
+                    train(own, run, report if fold == 0 else None)  # a pruner compares trials on the same fold
+            return summarize_folds(config, directory)
     except Pruned as pruned:
         log.info("%s", pruned)
         return PRUNED
@@ -172,7 +203,8 @@ def main() -> None:
     """The command."""
 
     def command() -> None:
-        if any(argument.startswith("sweep=") for argument in sys.argv) and not any(a[0:1] == "-" for a in sys.argv[1:]):
+        sys.argv[1:] = [a for a in sys.argv[1:] if a not in ("sweep=null", "experiment=null")]  # Hydra refuses null
+        if any(a.startswith("sweep=") for a in sys.argv) and not any(a.startswith("-") for a in sys.argv[1:]):
             raise UserError("sweep=... is a search; start it with -m: python -m lstm_ae.train -m sweep=...")
         Plugins.instance().register(StudySweeper)
         if {"-m", "--multirun"} & {*sys.argv} and {"-c", "--cfg", "--info"} & {*sys.argv}:

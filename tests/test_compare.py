@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lstm_ae.compare import compare
+from lstm_ae.compare import compare, line_up, order, parser
 from lstm_ae.errors import UserError
+from lstm_ae.figures.comparison import Comparison
+from lstm_ae.runs.frame import load_runs
 from tests.commands import TINY_SYNTHETIC, environment, run, train
 from tests.made_runs import make_run
 
@@ -154,6 +156,69 @@ def test_group_by_seed(sweep, capsys):
     assert "0.25 ± 0.071" in out
     assert "-m --config-path=" in out
     assert "seed=0,1" in out
+
+
+def test_the_best_of_groups_is_a_mean_and_says_of_what(sweep, capsys):
+    compare([str(sweep), "--group-by-seed"])
+    out = capsys.readouterr().out
+    assert "best val/loss (min): 0.25, the mean of 2 runs with model.hidden_size=16, optimizer.lr=0.1: 6, 7" in out
+    assert "note: ± is the standard deviation (n - 1) over the seeds and folds of a row" in out
+    compare([str(sweep)])
+    assert "±" not in capsys.readouterr().out
+
+
+def test_results_stand_beside_their_baselines_with_a_caution(sweep, capsys):
+    results = {"test": {"test/loss": 0.2, "test/accuracy": 0.9}, "baselines": {"test/accuracy/majority": 0.1}}
+    make_run(sweep / "8", [0.1], "completed_later", {"status": "completed", **results})
+    compare([str(sweep), "--results", "--csv", "-"])
+    printed = capsys.readouterr()
+    columns = printed.out.splitlines()[0].split(",")
+    begin = columns.index("test/loss")
+    assert columns[begin - 1] == "val/accuracy"
+    assert columns[begin : begin + 4] == ["test/loss", "test/loss/mean", "test/accuracy", "test/accuracy/majority"]
+    assert "note: test results are for reporting what validation has chosen" in printed.err
+    compare([str(sweep), "--results", "--html", str(sweep / "page.html")])
+    assert '"test/accuracy/majority"' in (sweep / "page.html").read_text()
+
+
+def test_metrics_are_sorted_as_the_table_of_metrics_says(tmp_path, capsys):
+    for i, (statistic, p) in enumerate([(-3.0, 0.999), (4.0, 0.001), (1.0, 0.2)]):
+        test = {"test/forecast_dm_ridge": statistic, "test/forecast_p_ridge": p}
+        make_run(tmp_path / str(i), [0.5], "completed_later", {"status": "completed", "test": test}, lr=0.1 * (i + 1))
+    assert run_names(capsys, tmp_path, "--sort", "test/forecast_dm_ridge") == ["1", "2", "0"]
+    assert run_names(capsys, tmp_path, "--sort", "test/forecast_p_ridge") == ["1", "2", "0"]
+    compare([str(tmp_path), "--sort", "test/forecast_dm_ridge"])
+    assert f"best test/forecast_dm_ridge (max): 4 in {tmp_path / '1'}" in capsys.readouterr().out
+
+
+def test_different_data_is_mentioned(sweep, capsys):
+    make_run(sweep / "8", [0.5], summary={"data": "456def"})
+    compare([str(sweep)])
+    assert "note: the runs were trained and measured on 2 different data sets or splits" in capsys.readouterr().out
+
+
+def drawn_curves(directory, *arguments):
+    """The lines and the legend of the learning curves."""
+    options = parser().parse_args([str(directory), *arguments])
+    runs = load_runs(directory)
+    key, mode, objectives = order(runs, None)
+    figure = Comparison(line_up(runs, options, key, mode, objectives), objectives).learning_curves()
+    return figure.axes[0].get_lines(), [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_curves_of_different_runs_have_different_labels_and_colours(sweep):
+    lines, labels = drawn_curves(sweep)
+    assert len({line.get_color() for line in lines}) == len(set(labels)) == 8
+    lines, labels = drawn_curves(sweep, "--keys", "model.hidden_size")  # which does not tell seeds apart
+    assert len(set(labels)) == 8
+    assert "hidden_size=16, run 6" in labels
+
+
+def test_the_seeds_of_a_group_share_a_colour_and_a_label(sweep):
+    lines, labels = drawn_curves(sweep, "--group-by-seed")
+    assert (len(lines), len({line.get_color() for line in lines})) == (8, 4)
+    assert len(set(labels)) == 4
+    assert "hidden_size=16, lr=0.1 (2 runs)" in labels
 
 
 def test_groups_never_mix_configs_even_if_the_difference_is_not_shown(sweep, capsys):

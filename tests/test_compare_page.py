@@ -22,6 +22,8 @@ const shown = () => all("tbody tr:not(.off)").map(line => line.cells[0].textCont
 const column = name => all("th").find(head => head.textContent === name);
 const seen = {ready: document.body.dataset.ready, heads: all("th").map(head => head.textContent), first: shown()};
 seen.curves = all("#curves .mark").length;
+seen.links = all("tbody a").map(link => link.getAttribute("href"));
+seen.logarithmic = document.getElementById("curve-log").checked;
 seen.points = all("#scatter .mark").length;
 seen.lines = all("#parallel .mark").length;
 seen.bars = all("#importances rect").length;
@@ -46,6 +48,10 @@ const search = document.getElementById("search");
 search.value = "FAILED"; search.dispatchEvent(new Event("input")); seen.found = shown();
 const metric = document.getElementById("curve-metric");
 metric.value = "train/loss"; metric.dispatchEvent(new Event("change"));
+seen.otherLogarithmic = document.getElementById("curve-log").checked;
+metric.value = "val/accuracy"; metric.dispatchEvent(new Event("change"));
+seen.accuracyLogarithmic = document.getElementById("curve-log").checked;
+metric.value = "train/loss"; metric.dispatchEvent(new Event("change"));
 seen.other = document.querySelector("#curves svg").getAttribute("aria-label");
 seen.injected = window.injected === true || all("tbody script, tbody b").length > 0;
 seen.fetched = performance.getEntriesByType("resource").length;
@@ -57,7 +63,7 @@ document.body.dataset.seen = JSON.stringify(seen);
 def page(tmp_path):
     """The page of eight runs of a grid and one that failed with markup in its error."""
     for i in range(8):
-        make_run(tmp_path / "s" / str(i), [0.9, 0.8 - 0.08 * i], hidden_size=8 * (1 + i % 2), lr=10.0 ** -(1 + i // 2))
+        make_run(tmp_path / "s" / str(i), [4.0, 0.8 - 0.08 * i], hidden_size=8 * (1 + i % 2), lr=10.0 ** -(1 + i // 2))
     error = "</script><script>injected = true</script><b>bold</b> @DATA@"
     make_run(tmp_path / "s" / "8", [], status="failed", summary={"error": error})
     compare([str(tmp_path / "s"), "--html", str(tmp_path / "report.html")])
@@ -88,6 +94,10 @@ def test_the_page_in_a_browser(page):
     assert seen["first"] == best_first
     assert (seen["curves"], seen["points"], seen["lines"], seen["bars"]) == (8, 8, 8, 2)
     assert seen["command"].startswith("python -m lstm_ae.train ")
+    assert seen["links"] == [f"s/{run}/" for run in best_first]
+    assert (page.parent / seen["links"][0]).is_dir()
+    assert seen["logarithmic"] and seen["otherLogarithmic"]  # errors that spread far
+    assert not seen["accuracyLogarithmic"]
     assert seen["ascending"] == ["0", "1", "2", "3", "4", "5", "6", "7", "8"]
     assert seen["descending"] == best_first  # what has no value stays last
     assert seen["sort"] == "descending"

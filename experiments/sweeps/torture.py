@@ -21,7 +21,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
-from lstm_ae.sweeps.study import counted
+from lstm_ae.sweeps.claiming import counted
 
 N_TRIALS = 100  # more than the kills leave time for
 COMMAND = [

@@ -1,5 +1,6 @@
 """A composed config becomes data, model, objective and training parts; every command builds them here."""
 
+import os
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from lstm_ae.models.contracts import check_shape
 from lstm_ae.models.inference import evaluating
 from lstm_ae.spec import DataSpec
 from lstm_ae.training.objective import Objective
+from lstm_ae.training.process_settings import keep_freed_memory
 from lstm_ae.training.trainer import Trainer
 
 PROBES = 2  # sequences in the batch that a new model is tried on
@@ -29,6 +31,22 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device", name, "no CUDA device is available here; use device=cpu or device=auto")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def device_name(device: torch.device) -> str:
+    """A name that tells machines apart: the processor's threads or the GPU's model."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu, {torch.get_num_threads()} of {os.cpu_count()} threads"
+
+
+def prepare_process(config: DictConfig) -> torch.device:
+    """Set this process up for a training: memory, threads and torch's random numbers; returns the device."""
+    keep_freed_memory()
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    return choose_device(config.device)
 
 
 def build_data(config: DictConfig, device: torch.device) -> SequenceData:

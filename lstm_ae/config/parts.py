@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, TypedDict, get_type_hints
 
 import hydra
 from hydra.utils import execution_whitelist
@@ -20,14 +20,18 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from lstm_ae.config import ALLOW
 from lstm_ae.config.values import validate
 from lstm_ae.errors import ConfigError, UserError
-from lstm_ae.spec import is_part
 from lstm_ae.training.optimizers import OptimizerOptions
+
+
+class NoRules(TypedDict):
+    """The rules for options that a foreign part checks itself, when it is built."""
+
 
 # Foreign modules whose parts may be named: what a part of it descends from, and the rules for its options.
 FOREIGN = {
     "torch.optim": ("Optimizer", OptimizerOptions),
-    "optuna.pruners": ("BasePruner", None),
-    "optuna.samplers": ("BaseSampler", None),
+    "optuna.pruners": ("BasePruner", NoRules),
+    "optuna.samplers": ("BaseSampler", NoRules),
 }
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
@@ -72,6 +76,8 @@ def find_part(target: object, key: str) -> Callable[..., Any]:
         raise ConfigError(f"{key}._target_", target, f"cannot be imported ({error})") from error
     if found is None or getattr(found, "__module__", None) != module:
         raise ConfigError(f"{key}._target_", target, f"there is no part {name} in {module}")
+    from lstm_ae.spec import is_part  # late: Optuna's parts are built without waiting for torch
+
     if not is_part(found):
         raise refused if own else ConfigError(
             f"{key}._target_", target, "is not marked as a part; put @part from lstm_ae.spec above it"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps, rc_context
+from matplotlib import color_sequences, colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -26,7 +26,7 @@ from lstm_ae.runs.settings import SEED_KEYS
 from lstm_ae.runs.table import Table, cell, pareto_front
 
 LABELLED = 10  # rows that get a colour and a label: as many as the colour map has
-COLOURS = colormaps["tab10"].colors
+COLOURS = color_sequences["tab10"]
 STATUSES = {  # marker, colour, filled
     "completed": ("o", "#00798c", True),
     "pruned": ("X", "#d1495b", True),

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from lstm_ae.kernels import LSTM
 from lstm_ae.models.contracts import Decoding
 from lstm_ae.models.encoders import stacked_lstm
 from lstm_ae.spec import Count, Fraction, Share, part
@@ -28,7 +29,7 @@ class LSTMDecoder(nn.Module):
     """
 
     reads_truth: bool = False  # whether it is taught with the true sequence while it trains
-    lstm: nn.LSTM
+    lstm: LSTM
     output: nn.Sequential
 
     def __init__(
@@ -72,7 +73,7 @@ class RepeatContextDecoder(LSTMDecoder):
 
     def forward(self, context: Tensor, inputs: Tensor) -> Decoding:
         """context (batch, context_size) -> the decoding; `inputs`, the truth, is not read."""
-        states, _ = self.lstm(context[:, None].expand(-1, self.length, -1))
+        states, _ = self.lstm.repeat(context, self.length)
         return Decoding(self.in_data_order(self.output(states)), states[:, -1])
 
     def start_linear(self, turn: Tensor) -> None:
@@ -86,7 +87,7 @@ class RepeatContextDecoder(LSTMDecoder):
 class InitialStateDecoder(LSTMDecoder):
     """Starts from a state that a linear layer makes of the context, and reads nothing (Srivastava et al. 2015).
 
-    `nn.LSTM` has to read something: it reads zeros, so its input weights stay idle.
+    The LSTM's input weights stay idle; they are there because `nn.LSTM` has to read something.
     """
 
     def __init__(self, context_size: int, output_size: int, length: int, *, input_size: int = 1, **shared: Any) -> None:
@@ -101,8 +102,7 @@ class InitialStateDecoder(LSTMDecoder):
 
     def forward(self, context: Tensor, inputs: Tensor) -> Decoding:
         """context (batch, context_size) -> the decoding; `inputs`, the truth, is not read."""
-        zeros = context.new_zeros(len(context), self.length, 1)
-        states, _ = self.lstm(zeros, self.start(context))
+        states, _ = self.lstm.unroll(self.length, self.start(context))
         return Decoding(self.in_data_order(self.output(states)), states[:, -1])
 
     def start_linear(self, turn: Tensor) -> None:

@@ -4,19 +4,19 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from lstm_ae.kernels import LSTM
 from lstm_ae.models.contracts import Encoding
 from lstm_ae.spec import Count, Fraction, part
 
 
 def stacked_lstm(
     input_size: int, hidden_size: int, num_layers: int, dropout: float, bidirectional: bool = False
-) -> nn.LSTM:
-    """A batch-first `nn.LSTM`. Dropout acts between its layers, so a single layer has none."""
-    return nn.LSTM(
+) -> LSTM:
+    """A batch-first LSTM. Dropout acts between its layers, so a single layer has none."""
+    return LSTM(
         input_size,
         hidden_size,
         num_layers,
-        batch_first=True,
         dropout=dropout if num_layers > 1 else 0.0,
         bidirectional=bidirectional,
     )
@@ -57,7 +57,16 @@ class LSTMEncoder(nn.Module):
     def forward(self, inputs: Tensor) -> Encoding:
         """(batch, length, features) -> context (batch, context_size) and states (batch, length, context_size)."""
         states, (hidden, _) = self.lstm(inputs)
+        return Encoding(states.mean(dim=1) if self.pooling == "mean" else self._last(hidden), states)
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """The context alone, (batch, context_size): where nobody reads the states, they are not computed."""
         if self.pooling == "mean":
-            return Encoding(states.mean(dim=1), states)
+            return self(inputs).context
+        _, (hidden, _) = self.lstm(inputs, need_states=False)
+        return self._last(hidden)
+
+    def _last(self, hidden: Tensor) -> Tensor:
+        """The top layer's last states, of both directions if there are two, side by side."""
         last = hidden[-2:] if self.lstm.bidirectional else hidden[-1:]  # (directions, batch, hidden_size)
-        return Encoding(last.transpose(0, 1).flatten(1), states)
+        return last.transpose(0, 1).flatten(1)

@@ -59,8 +59,8 @@ def load_runs(*folders: str | Path) -> pd.DataFrame:
     broken leaves its columns empty and is mentioned in `note`; nothing is ever run.
 
     Returns:
-        columns `run` (the path below the folder that all share), `path`, `status`, `note`, `epochs`, `seconds`, ... (see
-        `FIELDS`), then the chosen option of each config group (`model/encoder`), every config key
+        columns `run` (the path below the folder that all share), `path`, `status`, `note`, `epochs` and the others in
+        `FIELDS`, then the chosen option of each config group (`model/encoder`), every config key
         (`model.hidden_size`), and every metric: `val/...` at the best epoch, `test/METRIC` and `test/METRIC/BASELINE`
         of completed runs. `frame.attrs` lists the columns by kind: `choices`, `settings`, `metrics`. Runs that differ
         in nothing but their seed or fold have the same `setting`. What a run lacks is missing (NaN or None), so whole
@@ -279,7 +279,7 @@ def common_metrics(folds: Sequence[dict[str, float]]) -> dict[str, list[float]]:
 
 
 def setting_of(config: Mapping[str, Any]) -> str:
-    """A name for a setting: eight digits of a hash over everything but the seed, the fold and how it was carried out."""
+    """A name for a setting: eight digits of a hash over all but the seed, the fold and how it was carried out."""
     told_apart = {key: canonical(value) for key, value in config.items() if key not in (*SEED_KEYS, *EXECUTION_KEYS)}
     return hashlib.sha256(repr(sorted(told_apart.items())).encode()).hexdigest()[:8]
 

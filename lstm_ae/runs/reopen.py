@@ -148,6 +148,8 @@ def read_config(directory: RunDirectory) -> DictConfig:
         raise UserError(f"{directory.path}: not a run directory (no .hydra/config.yaml in it)")
     try:
         config = OmegaConf.load(directory.config)
+        if not isinstance(config, DictConfig):
+            raise UserError("holds no keys")
         validate_config(config)
     except UserError as error:
         raise UserError(f"{directory.config}: {error}") from error

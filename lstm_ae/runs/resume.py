@@ -48,9 +48,6 @@ def resumed(arguments: list[str]) -> list[str]:
         )
         sys.exit(0)
 
-    def quoted(path: Path) -> str:
-        return QuotedString(str(path), Quote.single).with_quotes()
-
     return [
         f"--config-path={directory.config.parent}",
         "--config-name=config",
@@ -60,6 +57,11 @@ def resumed(arguments: list[str]) -> list[str]:
         *others,
         f"resume={quoted(directory.path)}",
     ]
+
+
+def quoted(value: str | Path) -> str:
+    """A text or a path as the value of an override: Hydra takes it as it is, whatever it contains."""
+    return QuotedString(str(value), Quote.single).with_quotes()
 
 
 def check_saved_config(directory: RunDirectory) -> None:

@@ -84,8 +84,9 @@ def composed(arguments: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     with initialize_config_dir(CONF):
         config = compose("config", arguments, return_hydra_config=True)
-    job = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    return flatten(OmegaConf.to_container(job)), OmegaConf.to_container(config.hydra.runtime.choices)
+    tree = OmegaConf.to_container(config)
+    assert isinstance(tree, dict)
+    return flatten({key: value for key, value in tree.items() if key != "hydra"}), dict(config.hydra.runtime.choices)
 
 
 def differs(key: str, today: dict[str, Any], then: dict[str, Any]) -> bool:

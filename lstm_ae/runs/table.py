@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
+from optuna.study import StudyDirection
 
 from lstm_ae.errors import UserError
 from lstm_ae.metrics import Better, find
@@ -96,12 +97,11 @@ def results(measured: Sequence[str]) -> list[str]:
 
 
 def better(key: str, runs: pd.DataFrame) -> Better:
-    """Whether the best of `key` is its `min` or its `max`: as the table of metrics knows, else as a run's monitor says."""
+    """Whether the best of `key` is its `min` or its `max`: as the table of metrics says, else a run's `mode`."""
+    pairs = zip(runs["monitor"], runs["mode"], strict=True)
+    asked = (modes[key] for modes in (monitors(*pair) for pair in pairs) if key in modes)
     known = find(key).better
-    if known is None:
-        pairs = zip(runs["monitor"], runs["mode"], strict=True)
-        known = next((modes[key] for modes in (monitors(*pair) for pair in pairs) if key in modes), "min")
-    return known
+    return next(asked, "min") if known is None else known
 
 
 def differing(runs: pd.DataFrame, choices: Sequence[str], settings: Sequence[str]) -> list[str]:
@@ -219,15 +219,14 @@ def mark_pareto(table: Table, objectives: dict[str, Better]) -> None:
     finished = np.logical_and.reduce([table.is_result(name) for name in objectives])
     points = table.frame.reindex(columns=list(objectives)).astype(float)
     points[~finished] = np.nan
-    table.frame["pareto"] = np.where(pareto_front(points, objectives), "*", None)
+    table.frame["pareto"] = ["*" if on_it else None for on_it in pareto_front(points, objectives)]
 
 
 def pareto_front(points: pd.DataFrame, objectives: dict[str, Better]) -> np.ndarray:
     """For each row of `points`, whether no other is at least as good in all objectives and better in one."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        directions=[{"min": "minimize", "max": "maximize"}[mode] for mode in objectives.values()]
-    )
+    directions = [StudyDirection.MINIMIZE if mode == "min" else StudyDirection.MAXIMIZE for mode in objectives.values()]
+    study = optuna.create_study(directions=directions)
     values = points[list(objectives)].to_numpy(dtype=float)
     usable = np.flatnonzero(np.isfinite(values).all(1))
     study.add_trials([optuna.create_trial(values=values[row].tolist()) for row in usable])

@@ -1,90 +1,85 @@
-"""k-fold cross-validation as one job: every fold a run of its own, the mean as the result (report C)."""
+"""k-fold cross-validation as one job: each fold is a run of its own, and their mean is the result (report C)."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Iterator
 from statistics import fmean, pstdev
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lstm_ae.errors import Pruned
+from lstm_ae.errors import ConfigError
 from lstm_ae.files import write_whole
 from lstm_ae.runs.directory import RunDirectory
-from lstm_ae.sweeps.trial import History
 
 log = logging.getLogger(__name__)
 
-Train = Callable[[DictConfig, RunDirectory, Callable[[History], None] | None], float | list[float]]
 
+def pending_folds(config: DictConfig, directory: RunDirectory) -> Iterator[tuple[int, DictConfig, RunDirectory]]:
+    """The folds that are still to be trained: those that are complete are left out, those that began resume.
 
-def cross_validate(
-    train: Train, config: DictConfig, directory: RunDirectory, report_to: Callable[[History], None] | None
-) -> float | list[float]:
-    """Train `config.cross_validation` folds into `directory`/folds/0, 1, ... and return the mean of their results.
-
-    Each fold's directory is a run directory: its config says which fold it is, and the commands open it like any run.
-    The summary of `directory` holds the means, the standard deviations over the folds, and each fold's own result.
-    Going on, folds that are complete are kept.
+    Each is a run of its own in `directory`/folds/0, 1, ...: its config says which fold it is, and the commands open it
+    like any other run.
 
     Args:
-        train: trains one run.
-        config: of the whole.
+        config: of the whole; `cross_validation` folds.
         directory: of the whole.
-        report_to: gets the history of the first fold. A pruner then compares trials on the same data, and a bad one
-            costs a part of one fold.
+
+    Yields:
+        The number of the fold, its config, and its run directory.
 
     Raises:
-        Pruned: by `report_to`.
-        UserError: as `train` does.
+        ConfigError: the data set cannot be split into folds, or is already one of them.
     """
-    results, summaries = [], []
+    for key in ("num_folds", "fold"):
+        if key not in config.dataset:
+            raise ConfigError(
+                "cross_validation", config.cross_validation, f"this data set has no folds (no key dataset.{key})"
+            )
+    if config.dataset.num_folds is not None:
+        raise ConfigError("dataset.num_folds", config.dataset.num_folds, "cross_validation makes the folds; remove it")
     for fold in range(config.cross_validation):
         run = RunDirectory(directory.folds / str(fold))
-        if run.read_summary().get("status") != "completed":
-            log.info("fold %d of %d", fold + 1, config.cross_validation)
-            own = fold_config(config, fold, resume=run.can_resume() and run.config.is_file())
-            run.config.parent.mkdir(parents=True, exist_ok=True)
-            if not run.config.is_file():
-                write_whole(run.config, OmegaConf.to_yaml(own))
-            with run.recording():
-                try:
-                    train(own, run, report_to if fold == 0 else None)
-                except Pruned:
-                    directory.update_summary(**{key: run.read_summary()[key] for key in ("monitor", "best", "seconds")})
-                    raise
-        summaries.append(run.read_summary())
-        results.append(summaries[-1]["best"])
+        if run.read_summary().get("status") == "completed":
+            continue
+        log.info("fold %d of %d", fold + 1, config.cross_validation)
+        own = OmegaConf.masked_copy(config, list(config))
+        own.dataset.num_folds, own.dataset.fold = config.cross_validation, fold
+        own.cross_validation = None
+        own.resume = "." if run.can_resume() and run.config.is_file() else None
+        run.config.parent.mkdir(parents=True, exist_ok=True)
+        if not run.config.is_file():
+            write_whole(run.config, OmegaConf.to_yaml(own))
+        yield fold, own, run
 
-    best = [fmean(values) for values in zip(*results, strict=True)] if isinstance(results[0], list) else fmean(results)
-    spread = None if isinstance(best, list) else pstdev(results)
+
+def summarize_folds(config: DictConfig, directory: RunDirectory) -> float | list[float]:
+    """Write the means over the folds into the summary of `directory`, and return the mean of their results.
+
+    The summary also holds the standard deviation over the folds (n) and each fold's own result.
+
+    Args:
+        config: of the whole.
+        directory: of the whole; every fold in it is complete.
+    """
+    folds = [RunDirectory(directory.folds / str(fold)).read_summary() for fold in range(config.cross_validation)]
+    results = [fold["best"] for fold in folds]
+    two = isinstance(results[0], list)
+    best = [fmean(values) for values in zip(*results, strict=True)] if two else fmean(results)
+    spread = [pstdev(values) for values in zip(*results, strict=True)] if two else pstdev(results)
     directory.update_summary(
         status="completed",
-        **{key: summaries[0][key] for key in ("monitor", "parameters", "device")},
+        **{key: folds[0][key] for key in ("monitor", "parameters", "device")},
         best=best,
         best_std=spread,
-        test=means(summaries, "test"),
-        baselines=means(summaries, "baselines"),
-        seconds=round(sum(summary["seconds"] for summary in summaries), 1),
-        folds=[
-            {"fold": fold, "best": summary["best"], "best_epoch": summary["best_epoch"], "test": summary["test"]}
-            for fold, summary in enumerate(summaries)
-        ],
+        test=means(folds, "test"),
+        baselines=means(folds, "baselines"),
+        seconds=round(sum(fold["seconds"] for fold in folds), 1),
+        folds=[{"fold": i, **{key: own[key] for key in ("best", "best_epoch", "test")}} for i, own in enumerate(folds)],
     )
-    log.info("mean of %s over %d folds: %s%s", summaries[0]["monitor"], len(results), best,
-             "" if spread is None else f" +- {spread:.3g}")  # fmt: skip
+    log.info("mean of %s over %d folds: %s +- %s", folds[0]["monitor"], len(folds), best, spread)
     return best
 
 
-def fold_config(config: DictConfig, fold: int, resume: bool) -> DictConfig:
-    """The config of one fold."""
-    own = OmegaConf.masked_copy(config, list(config))
-    OmegaConf.update(own, "dataset.num_folds", config.cross_validation, force_add=True)
-    OmegaConf.update(own, "dataset.fold", fold, force_add=True)
-    own.cross_validation = None
-    own.resume = "." if resume else None
-    return own
-
-
 def means(summaries: list[dict[str, Any]], part: str) -> dict[str, float]:
-    """The mean of each metric of a part of the summaries."""
+    """The mean of each metric in a part of the summaries, `test` or `baselines`."""
     return {name: fmean(summary[part][name] for summary in summaries) for name in summaries[0][part]}

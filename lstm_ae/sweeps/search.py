@@ -1,240 +1,336 @@
 """What a search is: its space, its study's name and place, and the settings that make it this search and no other."""
 
 import hashlib
-import itertools
 import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, cast, get_type_hints
 
 import optuna
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.utils import instantiate
-from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl, create_params_from_overrides
+from hydra.utils import get_method
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler
 from optuna.trial import TrialState
+from pydantic import Field
 
-from lstm_ae.config.rules import validate_config as check
+from lstm_ae.config.parts import build_part
+from lstm_ae.config.values import validate_all
 from lstm_ae.errors import ConfigError, UserError
-from lstm_ae.sweeps.study import find_study, open_study, storage_url
+from lstm_ae.metrics import Better, find, monitored
+from lstm_ae.runs.settings import EXECUTION_KEYS, flatten
+from lstm_ae.sweeps.space import Point, ends, grid, parse_overrides
+from lstm_ae.sweeps.storage import Direction, find_study, open_study, storage_url
 
-DIRECTIONS = {"min": "minimize", "max": "maximize"}
-# What may change from one start of a study to the next: none of it changes what a trial measures.
-OPERATION = {"threads", "workers", "device", "resume", "study_name"}
-SAMPLERS = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*", "optuna.pruners.*")
+OPTUNA_WORDS: dict[Better, Direction] = {"min": "minimize", "max": "maximize"}
+SAMPLER = "hydra.sweeper.sampler"
+WEIGHT = "objective.reconstruction_weight"  # every loss depends on it
 
-Point = dict[str, Any]  # a value for each key of the search space
+
+@dataclass(frozen=True)
+class SweeperOptions:
+    """The keys of `hydra.sweeper`; `conf/hydra/sweeper/study.yaml` says what they mean."""
+
+    sampler: Any
+    study_name: str | None
+    direction: str | list[str] = "minimize"
+    n_trials: Annotated[int, Field(ge=1)] | None = None
+    n_jobs: Annotated[int, Field(ge=1)] = 1
+    max_failure_rate: Annotated[float, Field(ge=0, le=1)] = 0.5
+    storage: str | None = None
+    params: dict[str, Any] | None = None
+    custom_search_space: str | None = None
+    check_job: str | None = None
+    directory: str | None = None
 
 
 @dataclass(frozen=True)
 class Search:
     """A search, composed and checked."""
 
-    config: DictConfig  # as composed by Hydra, its own part included
+    config: DictConfig  # as Hydra composed it, with its own part
     name: str  # of the study
     storage: str  # its address
-    directory: Path  # absolute; the trials' run directories lie in it
-    monitors: list[str]
-    directions: list[str]
+    directory: Path  # absolute; the run directories of the trials lie in it
+    metrics: dict[str, Better]  # what is optimized
     space: dict[str, BaseDistribution]
     overrides: list[str]  # that every job gets
-    points: list[Point] | None  # the settings to try, where they are given and not sampled
+    points: list[Point] | None  # the settings to try, if they are given and not sampled
     n_trials: int
     n_jobs: int
     max_failure_rate: float
     sampler: DictConfig
     pruner: BasePruner
-    settings: dict[str, Any]  # flat; a study holds trials of one such dictionary only
-    extend: Callable[[DictConfig, optuna.Trial], None] | None
+    settings: dict[str, Any]  # dotted keys; all trials of a study have them in common
+    extend: Callable[[DictConfig, optuna.Trial], None] | None  # adds to a trial what depends on its other values
+    check_job: Callable[[DictConfig], None] | None  # refuses the config of a job that cannot run
+    repeat_keys: list[str]  # keys of the space that only repeat a setting, such as the seed
 
-    def sampler_for(self, count: int) -> BaseSampler:
-        """The sampler for the next trial of a study that holds `count`.
-
-        Its seed depends on `count`: a search that was interrupted, and workers side by side, never draw the same
-        numbers again. The points of a quasi-random sequence are numbered by the study itself, under one seed.
-        """
-        if self.points is not None:
-            return RandomSampler()  # has nothing to draw
-        seed = self.sampler.seed
-        if seed is not None and not self.sampler._target_.endswith(".QMCSampler"):
-            seed = hash_seed(seed, count)
-        return instantiate(self.sampler, seed=seed, _execution_whitelist_=SAMPLERS)
+    @property
+    def directions(self) -> list[Direction]:
+        """The direction of each metric, as Optuna calls it."""
+        return [OPTUNA_WORDS[better] for better in self.metrics.values()]
 
     @property
     def max_failures(self) -> int:
-        """How many failed trials are put up with."""
+        """How many trials may fail before the search ends."""
         return math.floor(self.max_failure_rate * self.n_trials)
 
     def open(self) -> optuna.Study:
-        """The study, made if there is none."""
+        """Open the study, or create it if there is none."""
         return open_study(self.storage, self.name, self.directions, self.pruner)
 
-    def check_first_job(self, loader: ConfigLoader) -> None:
-        """Compose the job of one point of the space and check it, so that a mistyped key fails before any trial.
+    def sampler_for(self, count: int) -> BaseSampler:
+        """Build the sampler for the next trial of a study that holds `count`.
+
+        Its seed depends on `count`, so that neither a search that was interrupted nor workers side by side draw the
+        same numbers twice. Quasi-random sequences keep their seed: the study itself numbers their points.
+        """
+        if self.points is not None:
+            return RandomSampler()  # has nothing to draw
+        sampler = build_optuna_part(self.sampler, SAMPLER)
+        seed = self.sampler.get("seed")
+        if seed is None or isinstance(sampler, QMCSampler):
+            return sampler
+        return build_optuna_part(self.sampler, SAMPLER, seed=hash_seed(seed, count))
+
+    def rehearse(self, loader: ConfigLoader) -> None:
+        """Draw two trials in memory and compose two jobs, so that what is mistyped fails before anything starts.
+
+        Optuna checks some options at their first use only, and imports some packages then. The second trial is there
+        because many samplers draw the first one at random. The jobs are those at the two ends of the space.
 
         Raises:
-            ConfigError: a value out of range.
-            ConfigCompositionException: no such key.
+            UserError: an option of the sampler or the pruner, or a value of the job, is refused.
+            ConfigCompositionException: a key that the job does not have.
         """
-        first = (self.points or [{name: lowest(distribution) for name, distribution in self.space.items()}])[0]
-        job = loader.load_sweep_config(self.config, job_overrides(first, self.overrides))
-        check(without_hydra(job))
+        drawn: Point = {}
+        study = optuna.create_study(directions=self.directions, sampler=self.sampler_for(0), pruner=self.pruner)
+        for value in (0.0, 1.0) if self.points is None else ():
+            with blamed_on(SAMPLER, self.sampler):
+                trial = study.ask(self.space)
+            if self.extend is not None:
+                self.extend(self.config, trial)
+            if len(self.metrics) == 1:
+                with blamed_on("pruner", self.config.get("pruner")):
+                    trial.report(value, step=1)
+                    trial.should_prune()
+            study.tell(trial, [value] * len(self.metrics))
+            drawn = trial.params
+        first, last = ends(self.space)
+        for point in (drawn | first, drawn | last) if self.points is None else (self.points[0], self.points[-1]):
+            job = loader.load_sweep_config(self.config, job_overrides(point, self.overrides))
+            if self.check_job is not None:
+                self.check_job(without_hydra(job))
 
 
-def build_search(
-    config: DictConfig,
-    arguments: list[str],
-    *,
-    sampler: DictConfig,
-    direction: Any,
-    storage: str | None,
-    study_name: str | None,
-    n_trials: int | None,
-    n_jobs: int,
-    max_failure_rate: float,
-    custom_search_space: str | None,
-    params: DictConfig | None,
-) -> Search:
-    """A search from the composed config, the command's overrides and the sweeper's keys.
+def build_search(config: DictConfig, arguments: list[str], **keys: Any) -> Search:
+    """Build a search from the composed config, the command line's overrides and the sweeper's keys.
+
+    The root keys `monitor`, `mode`, `pruner` and `revalidate` are ours; in the config of another program they may be
+    missing.
+
+    Args:
+        config: as Hydra composed it.
+        arguments: the overrides.
+        keys: those of `SweeperOptions`.
 
     Raises:
         UserError: they do not make a search.
     """
-    settings = without_hydra(config)
-    check(settings)
-    monitors, modes = as_list(config.monitor), as_list(config.mode)
-    if len(monitors) != len(modes):
-        raise ConfigError("mode", config.mode, f"must be given for each of monitor={config.monitor}")
-    for monitor, mode in zip(monitors, modes, strict=True):
-        best = "max" if monitor.endswith("accuracy") else "min"
-        if mode != best:
-            raise ConfigError("mode", config.mode, f"the best {monitor} is the {best}; add mode={best}")
-    if as_list(direction) not in (modes, [DIRECTIONS[mode] for mode in modes]):
-        raise ConfigError("hydra.sweeper.direction", direction, f"follows mode={config.mode}; set that one")
-    if study_name is None:
+    options = SweeperOptions(**keys)
+    check_job = function_at(options.check_job, "hydra.sweeper.check_job")
+    if check_job is not None:
+        check_job(without_hydra(config))
+    validate_all(vars(options), get_type_hints(SweeperOptions, include_extras=True), "hydra.sweeper.")
+    if options.study_name is None:
         raise ConfigError("study_name", None, "a search needs a name: study_name=my_search")
+    metrics = metrics_of(config, options.direction)
+    space, fixed, deletions = parse_overrides([*(f"{k}={v}" for k, v in (options.params or {}).items()), *arguments])
+    check_space(space, metrics, options)
+    directory = Path(config.hydra.sweep.dir).absolute()
+    search = Search(
+        config=config,
+        name=options.study_name,
+        storage=storage_url(options.storage, directory),
+        directory=directory,
+        metrics=metrics,
+        space=space,
+        overrides=[f"{key}={value}" for key, value in fixed.items()] + deletions,
+        points=None,
+        n_trials=options.n_trials or 0,
+        n_jobs=options.n_jobs,
+        max_failure_rate=options.max_failure_rate,
+        sampler=options.sampler,
+        pruner=pruner_of(config, metrics),
+        settings=settings_of_study(config, options, space, fixed),
+        extend=function_at(options.custom_search_space, "hydra.sweeper.custom_search_space"),
+        check_job=check_job,
+        repeat_keys=[],
+    )
+    if config.get("revalidate") is not None:
+        return revalidation(search, config.revalidate, options.storage)
+    sampler = build_optuna_part(options.sampler, SAMPLER)
+    if isinstance(sampler, partial) and sampler.func is GridSampler:
+        points = grid(space)
+        return replace(search, points=points, n_trials=min(options.n_trials or len(points), len(points)))
+    if options.n_trials is None:
+        raise ConfigError("hydra.sweeper.n_trials", None, "a search that is no grid needs a whole number >= 1")
+    return search
 
-    given = [f"{key}={value}" for key, value in (params or {}).items()]
-    space, fixed, others = parse_overrides([*given, *arguments])
-    if not space and custom_search_space is None:
+
+def metrics_of(config: DictConfig, direction: Any) -> dict[str, Better]:
+    """What is optimized, and whether its best is the least or the greatest.
+
+    Raises:
+        ConfigError: `mode` does not fit `monitor`, or `direction` does not fit them.
+    """
+    modes = {word: mode for mode, word in OPTUNA_WORDS.items()}
+    given = [modes.get(word, word) for word in as_list(direction)]
+    if not set(given) <= OPTUNA_WORDS.keys():
+        raise ConfigError("hydra.sweeper.direction", direction, "must be minimize or maximize, or a list of them")
+    names = ["value"] if len(given) == 1 else [f"value {index}" for index in range(len(given))]
+    ours = "monitor" in config  # else `mode` would mean something else as well
+    metrics = monitored(config.monitor if ours else names, config.get("mode", given) if ours else given)
+    if list(metrics.values()) != given:
+        raise ConfigError("hydra.sweeper.direction", direction, f"follows mode={config.mode}; set that one")
+    return metrics
+
+
+def check_space(space: dict[str, BaseDistribution], metrics: dict[str, Better], options: SweeperOptions) -> None:
+    """Check that there is something to vary, and that the trials will compare.
+
+    Raises:
+        UserError: there is not, or they will not.
+    """
+    if not space and options.custom_search_space is None:
         raise UserError(
             "the search has nothing to vary. Say what, for example model.hidden_size=8,16,32 "
             "'optimizer.lr=tag(log,interval(0.001,0.1))'"
         )
-    if "objective.reconstruction_weight" in space:
-        for monitor in monitors:
-            if monitor.endswith("/loss"):
-                raise ConfigError(
-                    "monitor",
-                    monitor,
-                    "depends on objective.reconstruction_weight, which this search varies, so its runs would not "
-                    "compare; use monitor=val/reconstruction, or monitor=val/accuracy mode=max",
-                )
-    pruner = instantiate(config.pruner, _execution_whitelist_=SAMPLERS)
-    if len(monitors) > 1 and not isinstance(pruner, NopPruner):
-        raise ConfigError("pruner", type(pruner).__name__, "Optuna prunes for one objective only; use pruner=none")
-
-    directory = Path(config.hydra.sweep.dir).absolute()
-    url = storage_url(storage, directory)
-    points = None
-    if config.revalidate is not None:
-        points = best_points(url, study_name, config.revalidate, space, config)
-        suffix = f"_top{config.revalidate}"
-        study_name, directory = study_name + suffix, directory.with_name(directory.name + suffix)
-        url = storage_url(storage, directory)
-    elif sampler._target_.endswith(".GridSampler"):
-        points = grid(space)
-    if points is not None:
-        n_trials = len(points) if n_trials is None or config.revalidate is not None else min(n_trials, len(points))
-    if n_trials is None:
-        raise ConfigError("hydra.sweeper.n_trials", None, "a search that is no grid needs a whole number >= 1")
-
-    described = flatten(OmegaConf.to_container(settings, resolve=True))
-    described |= {key: fixed[key] for key in (params or {}) if key in fixed}
-    described = {key: value for key, value in described.items() if key not in OPERATION and key not in space}
-    described |= {f"space: {key}": str(value) for key, value in space.items()}
-    described |= {f"hydra.sweeper.sampler.{key}": value for key, value in flatten(plain(sampler)).items()}
-    return Search(
-        config=config,
-        name=study_name,
-        storage=url,
-        directory=directory,
-        monitors=monitors,
-        directions=[DIRECTIONS[mode] for mode in modes],
-        space=space,
-        overrides=[f"{key}={value}" for key, value in fixed.items()] + others,
-        points=points,
-        n_trials=n_trials,
-        n_jobs=n_jobs,
-        max_failure_rate=max_failure_rate,
-        sampler=sampler,
-        pruner=pruner,
-        settings=described,
-        extend=instantiate({"_target_": custom_search_space, "_partial_": True}) if custom_search_space else None,
-    )
+    for name in metrics if WEIGHT in space else ():
+        if find(name).name == "loss":
+            raise ConfigError(
+                "monitor", name, f"depends on {WEIGHT}, which this search varies, so its runs would not compare; "
+                "use monitor=val/reconstruction, or monitor=val/accuracy mode=max",
+            )  # fmt: skip
 
 
-def parse_overrides(lines: list[str]) -> tuple[dict[str, BaseDistribution], dict[str, Any], list[str]]:
-    """Overrides as (search space, fixed values, deletions); of two for one key, the later counts."""
-    last = {}
-    for override in OverridesParser.create().parse_overrides(lines):
-        last[override.package, override.key_or_group] = override.input_line
-    return create_params_from_overrides(list(last.values()))
-
-
-def grid(space: dict[str, BaseDistribution]) -> list[Point]:
-    """Every combination of the values in `space`, the last key varying fastest.
+def pruner_of(config: DictConfig, metrics: dict[str, Better]) -> BasePruner:
+    """Build the pruner; a config without one prunes nothing.
 
     Raises:
-        ConfigError: a key has no end of values.
+        ConfigError: Optuna refuses its options, or there are two metrics.
     """
-    choices = {}
-    for name, distribution in space.items():
-        try:
-            choices[name] = OptunaSweeperImpl._to_grid_sampler_choices(distribution)
-        except ValueError as error:
-            raise ConfigError(
-                name, "an interval", "a grid needs values or a range: 8,16,32 or range(8,33,8)"
-            ) from error
-    points = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
-    return [point for index, point in enumerate(points) if point not in points[:index]]
+    pruner = build_optuna_part(config.get("pruner"), "pruner") or NopPruner()
+    if len(metrics) > 1 and not isinstance(pruner, NopPruner):
+        raise ConfigError("pruner", type(pruner).__name__, "Optuna prunes only where one metric is optimized; use "
+                          "pruner=none")  # fmt: skip
+    return pruner
 
 
-def best_points(
-    url: str, study_name: str, count: int, space: dict[str, BaseDistribution], config: DictConfig
-) -> list[Point]:
-    """The settings of the best `count` trials of a finished search, each with every value of the keys it did not have.
+def settings_of_study(
+    config: DictConfig, options: SweeperOptions, space: dict[str, BaseDistribution], fixed: dict[str, str]
+) -> dict[str, Any]:
+    """The settings that all trials of a study have in common, as dotted keys and JSON values.
+
+    Interpolations stay as they are written: what they refer to is a setting of its own.
+    """
+    settings = flatten(as_dict(without_hydra(config)))
+    settings |= {key: fixed[key] for key in options.params or {} if key in fixed}
+    settings = {key: value for key, value in settings.items() if key not in EXECUTION_KEYS and key not in space}
+    settings |= {f"space: {key}": str(distribution) for key, distribution in space.items()}
+    settings |= flatten({SAMPLER: as_dict(options.sampler)})
+    return json.loads(json.dumps(settings, default=str))
+
+
+def revalidation(search: Search, count: int, storage: str | None) -> Search:
+    """The search that trains the best `count` settings of a finished one again, on folds or seeds that are new to them.
+
+    Args:
+        search: the finished one, as today's command line composes it.
+        count: how many of its settings.
+        storage: the key `hydra.sweeper.storage`.
 
     Raises:
         UserError: there is no such study, nothing in it to validate again, or nothing new to validate it on.
     """
-    study = find_study(url, study_name)
+    study = find_study(search.storage, search.name)
     if study is None:
-        raise ConfigError("revalidate", count, f"there is no study {study_name} yet; run the command without it first")
-    known = study.user_attrs.get("settings", {})
-    if "seed" not in space and all(known.get(key) == config[key] for key in ("seed", "cross_validation")):
-        raise ConfigError("revalidate", count, "needs new folds or seeds: add cross_validation=5, or seed=1,2,3")
+        raise ConfigError("revalidate", count, f"there is no study {search.name} yet; run the command without it first")
     if len(study.directions) > 1:
         best = sorted(study.best_trials, key=lambda trial: trial.number)
     else:
-        finished = study.get_trials(states=(TrialState.COMPLETE,))
         sign = -1 if study.direction.name == "MAXIMIZE" else 1
-        best = sorted(finished, key=lambda trial: sign * trial.value)
+        best = sorted(study.get_trials(states=(TrialState.COMPLETE,)), key=lambda trial: sign * trial.values[0])
     if not best:
-        raise ConfigError("revalidate", count, f"no trial of {study_name} is complete yet")
+        raise ConfigError("revalidate", count, f"no trial of {search.name} is complete yet")
+    new = {key: distribution for key, distribution in search.space.items() if key not in best[0].params}
+    known = study.user_attrs.get("settings", {})
+    if not new and all(known.get(key) == value for key, value in search.settings.items()):
+        raise ConfigError("revalidate", count, "needs new folds or seeds: add cross_validation=5, or seed=1,2,3")
     settings: list[Point] = []
     for trial in best:
-        point = {name: value for name, value in trial.params.items() if name in space}
+        point = {key: value for key, value in trial.params.items() if key in search.space}
         if point not in settings:
             settings.append(point)
-    new = grid({name: value for name, value in space.items() if name not in best[0].params})
-    return [point | extra for point in settings[:count] for extra in new]
+    points = [point | extra for point in settings[:count] for extra in grid(new)]
+    directory = search.directory.with_name(f"{search.directory.name}_top{count}")
+    return replace(
+        search,
+        name=f"{search.name}_top{count}",
+        storage=storage_url(storage, directory),
+        directory=directory,
+        points=points,
+        n_trials=len(points),
+        repeat_keys=list(new),
+    )
+
+
+def build_optuna_part(config: DictConfig | None, key: str, **arguments: Any) -> Any:
+    """Build the sampler or the pruner at `key`; None stays None.
+
+    Raises:
+        ConfigError: Optuna refuses its options.
+    """
+    with blamed_on(key, config):
+        return build_part(config, key, **arguments)
+
+
+def function_at(path: str | None, key: str) -> Callable[..., Any] | None:
+    """Import the function that `key` names, as `module.function`; None stays None.
+
+    Raises:
+        ConfigError: there is no such function.
+    """
+    try:
+        return None if path is None else get_method(path)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(key, path, f"there is no such function: {str(error).splitlines()[-1]}") from error
+
+
+@contextmanager
+def blamed_on(key: str, config: DictConfig | None) -> Iterator[None]:
+    """Raise what Optuna says of a sampler or a pruner as an error that names its key.
+
+    Raises:
+        ConfigError: an option that Optuna refuses, or a package that it lacks.
+    """
+    options = {} if config is None else {str(name): value for name, value in config.items()}
+    target = options.pop("_target_", None)
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigError(key, target, f"needs a package that is missing: pip install {error.name}") from error
+    except (TypeError, ValueError, ArithmeticError) as error:
+        given = ", ".join(f"{name}={value}" for name, value in options.items())
+        raise ConfigError(key, target, f"Optuna refuses {given}: {str(error).splitlines()[0]}") from error
 
 
 def job_overrides(point: Point, overrides: list[str]) -> list[str]:
@@ -242,32 +338,19 @@ def job_overrides(point: Point, overrides: list[str]) -> list[str]:
     return [*(f"{name}={value}" for name, value in point.items()), *overrides]
 
 
-def lowest(distribution: BaseDistribution) -> Any:
-    """Some value of a distribution: its first choice or its lower end."""
-    return distribution.choices[0] if hasattr(distribution, "choices") else distribution.low
-
-
 def hash_seed(*parts: Any) -> int:
     """A seed below 2**32 from any values, the same on every machine."""
     return int.from_bytes(hashlib.sha256(json.dumps(parts).encode()).digest()[:4], "little")
 
 
-def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested dictionary as one of dotted keys."""
-    flat = {}
-    for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
-
-
-def plain(config: DictConfig) -> dict[str, Any]:
-    """A config as resolved plain values."""
-    return OmegaConf.to_container(config, resolve=True)
-
-
 def without_hydra(config: DictConfig) -> DictConfig:
     """The job's part of a composed config."""
-    return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+def as_dict(config: DictConfig) -> dict[str, Any]:
+    """A config as plain values, interpolations as they are written."""
+    return cast(dict[str, Any], OmegaConf.to_container(config))
 
 
 def as_list(value: Any) -> list[Any]:

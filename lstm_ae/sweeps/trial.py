@@ -1,4 +1,4 @@
-"""The job's side of a search: tell the study how training goes, and end it when the study has seen enough."""
+"""The job's side of a search: report each epoch to the study, and end the job when the study's pruner says so."""
 
 import os
 from collections.abc import Callable
@@ -9,25 +9,26 @@ from omegaconf import DictConfig, ListConfig
 
 from lstm_ae.errors import Pruned
 
-STUDY = "LSTM_AE_STUDY"  # the study's name and
-TRIAL = "LSTM_AE_TRIAL"  # the trial's id in its storage: how a job of any launcher learns which trial it is
-PRUNED = "pruned"  # what a pruned job returns: an exception would be logged as a crash
+# Environment variables that tell a job, whatever launched it, which trial it runs:
+STUDY = "LSTM_AE_STUDY"  # the study's name
+TRIAL = "LSTM_AE_TRIAL"  # the trial's number
+PRUNED = "pruned"  # what a pruned job returns: Hydra would log an exception as a crash
 
 History = list[dict[str, float]]
 
 
 def reporter(config: DictConfig) -> Callable[[History], None] | None:
-    """A function that takes a run's history after each epoch and tells the study `monitor`; None outside a search.
+    """A function that reports a run's history to the study after each epoch; None outside a search.
 
-    It raises `Pruned` when the study's pruner says so. Epochs that a resumed run trained before are told as well, so
-    that the study has the whole curve. With two objectives there is nothing to tell: Optuna has no pruner for them.
+    It raises `Pruned` when the study's pruner says so. Epochs that were trained before a resume are reported as well,
+    so that the study has the whole curve. Two metrics are not reported: Optuna has no pruner for them.
     """
     if TRIAL not in os.environ or isinstance(config.monitor, ListConfig):
         return None
     import optuna
-    from hydra.utils import instantiate
 
-    from lstm_ae.sweeps.study import open_storage, storage_url
+    from lstm_ae.config.parts import build_part
+    from lstm_ae.sweeps.storage import open_storage, storage_url, trial_id
 
     hydra = HydraConfig.get()
     url = storage_url(hydra.sweeper.storage, Path(hydra.sweep.dir))
@@ -35,17 +36,17 @@ def reporter(config: DictConfig) -> Callable[[History], None] | None:
         study_name=os.environ[STUDY],
         storage=open_storage(url),
         sampler=optuna.samplers.RandomSampler(),  # draws nothing here: the trial has its values
-        pruner=instantiate(config.pruner, _execution_whitelist_=("optuna.pruners.*",)),
+        pruner=build_part(config.pruner, "pruner"),
     )
-    trial = optuna.Trial(study, int(os.environ[TRIAL]))
-    told = 0
+    trial = optuna.Trial(study, trial_id(url, study.study_name, int(os.environ[TRIAL])))
+    reported = 0
 
     def report(history: History) -> None:
-        nonlocal told
-        for row in history[told:]:
+        nonlocal reported
+        for row in history[reported:]:
             trial.report(row[config.monitor], step=int(row["epoch"]))
-        told = len(history)
+        reported = len(history)
         if trial.should_prune():
-            raise Pruned(f"pruned after epoch {told}")
+            raise Pruned(f"pruned after epoch {reported}")
 
     return report

@@ -1,6 +1,7 @@
 """How training uses the processor and its memory."""
 
 import ctypes
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +15,7 @@ def keep_freed_memory() -> None:
     then has to zero every page again: a quarter to a third of a step on long sequences. The peak of memory grows
     somewhat. Elsewhere than on glibc nothing happens.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.errors import ConfigError, UserError
+from lstm_ae.kernels import backend_of, clip_and_step
 from lstm_ae.metrics import Better
 from lstm_ae.models.inference import EVALUATION_BATCH, evaluating
 from lstm_ae.spec import Count, Positive, part
@@ -174,8 +175,8 @@ class Trainer:
         self, model: nn.Module, objective: Objective, optimizer: torch.optim.Optimizer, schedule: Schedule
     ) -> Callable[[Sequences, float], dict[str, Tensor]]:
         """A function that takes an optimizer step on a batch, at a progress in [0, 1), and returns the metrics."""
-        parameters = list(model.parameters())
-        device_type = parameters[0].device.type
+        device_type = next(model.parameters()).device.type
+        backend = backend_of(model)
         rates = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
 
         def step(batch: Sequences, progress: float) -> dict[str, Tensor]:
@@ -186,9 +187,7 @@ class Trainer:
                 metrics = objective(model(batch.inputs), batch, training=True)
             optimizer.zero_grad()
             metrics["loss"].backward()
-            if self.gradient_clip_norm is not None:
-                nn.utils.clip_grad_norm_(parameters, self.gradient_clip_norm)
-            optimizer.step()
+            clip_and_step(optimizer, self.gradient_clip_norm, backend)
             return metrics
 
         return step

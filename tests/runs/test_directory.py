@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 
 import pytest
 from hypothesis import given
@@ -189,7 +188,7 @@ def test_a_new_run_keeps_nothing_of_an_older_one_in_the_same_place(directory):
 def test_changed_data_is_refused_on_resuming(directory):
     directory.record_data("123abc", resume=False)
     directory.record_data("123abc", resume=True)
-    with pytest.raises(UserError, match="data set has changed.*123abc.*456def"):
+    with pytest.raises(UserError, match=r"data set has changed.*123abc.*456def"):
         directory.record_data("456def", resume=True)
     assert directory.read_summary()["data"] == "123abc"
     directory.record_data("456def", resume=False)

@@ -84,7 +84,8 @@ def test_a_data_set_of_ones_own_with_a_scaling_per_sequence(tmp_path, monkeypatc
     monkeypatch.syspath_prepend(tmp_path)
     directory = train(
         "~dataset", "+dataset._target_=my_waves.waves", "+dataset.count=60", "+dataset.seed=0", "+dataset.batch_size=8",
-        "model.hidden_size=3", "trainer.max_epochs=1", "threads=1", cwd=tmp_path, PYTHONPATH=f"{tmp_path}:{lstm_ae.__path__[0]}/..",
+        "model.hidden_size=3", "trainer.max_epochs=1", "threads=1", cwd=tmp_path,
+        PYTHONPATH=f"{tmp_path}:{lstm_ae.__path__[0]}/..",
     )  # fmt: skip
     run = lstm_ae.load_run(directory)
     with pytest.raises(UserError, match="waves, scales each sequence in a way that only it knows"):

@@ -1,4 +1,4 @@
-"""What `resume=RUN_DIR` becomes: the run's own config, what was changed last, and nothing that a directory smuggles in."""
+"""`resume=RUN_DIR` becomes the run's own config and what was changed last, and nothing that a directory smuggles in."""
 
 import json
 

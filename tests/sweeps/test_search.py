@@ -1,18 +1,30 @@
 """What a command line makes of the searches in conf/sweep: spaces, settings, and what is refused."""
 
+import os
+import sys
 from pathlib import Path
 
 import optuna
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from lstm_ae.config import CONF
 from lstm_ae.errors import ConfigError, UserError
-from lstm_ae.sweeps.search import hash_seed, parse_overrides
+from lstm_ae.sweeps.claiming import claim
+from lstm_ae.sweeps.liveness import Worker, alive_lock, machine
+from lstm_ae.sweeps.search import build_search, hash_seed
 
 SEARCHES = sorted(path.stem for path in Path(CONF, "sweep").glob("*.yaml"))
 AD_HOC = {"search", "grid"}
+
+
+def rehearse(found):
+    with initialize_config_dir(CONF):
+        found.rehearse(GlobalHydra.instance().config_loader())
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -64,6 +76,11 @@ def test_a_later_override_wins_over_the_space(search):
         (["sweep=synthetic_tpe", "mode=max"], "mode"),
         (["sweep=synthetic_grid", "optimizer.lr=interval(0.1,0.2)"], "optimizer.lr"),
         (["sweep=synthetic_tpe", "revalidate=2", "cross_validation=3"], "revalidate"),
+        (["sweep=synthetic_tpe", "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials"),
+        (["sweep=synthetic_tpe", "hydra.sweeper.n_trials=x"], "hydra.sweeper.n_trials"),
+        (["sweep=synthetic_tpe", "hydra.sweeper.n_trials=null"], "hydra.sweeper.n_trials"),
+        (["sweep=synthetic_tpe", "hydra.sweeper.max_failure_rate=2"], "hydra.sweeper.max_failure_rate"),
+        (["sweep=synthetic_tpe", "hydra.sweeper.direction=up"], "hydra.sweeper.direction"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_by_its_key(search, overrides, key):
@@ -105,16 +122,69 @@ def test_seeds_do_not_collide(pairs):
     assert all(0 <= seed < 2**32 for seed in seeds)
 
 
-@given(st.lists(st.integers(-50, 50), min_size=1, max_size=5, unique=True), st.integers(-50, 50))
-def test_of_two_overrides_of_a_key_the_later_counts(choices, value):
-    swept = f"a.b={','.join(map(str, choices))}" if len(choices) > 1 else f"a.b=choice({choices[0]})"
-    space, fixed, _ = parse_overrides([swept, f"a.b={value}"])
-    assert (space, fixed) == ({}, {"a.b": str(value)})
-    space, fixed, _ = parse_overrides([f"a.b={value}", swept])
-    assert list(space["a.b"].choices) == choices
-    assert fixed == {}
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsgaii", "nsgaiii", "qmc", "gp"])
+def test_every_sampler_draws_and_is_seeded(search, sampler):
+    space = ["optimizer.lr=tag(log,interval(0.001,0.1))", "model.hidden_size=range(8,33,8)"]
+
+    def draws(seed):
+        found = search("sweep=search", f"hydra/sweeper/sampler={sampler}", f"seed={seed}", *space)
+        study = optuna.create_study(sampler=found.sampler_for(0))
+        for _ in range(3):
+            trial = study.ask(found.space)
+            study.tell(trial, trial.params["optimizer.lr"])
+        return [trial.params for trial in study.trials]
+
+    assert draws(3) == draws(3) != draws(4)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes", "nsgaii", "qmc", "gp"])
-def test_every_sampler_of_hydra_can_be_chosen(search, sampler):
-    assert search("sweep=synthetic_tpe", f"hydra/sweeper/sampler={sampler}").sampler.seed == 0
+@pytest.mark.parametrize(
+    ("overrides", "key", "words"),
+    [
+        (["hydra.sweeper.sampler.n_startup_trials=x"], "hydra.sweeper.sampler", "n_startup_trials=x"),
+        (["hydra/sweeper/sampler=qmc", "hydra.sweeper.sampler.qmc_type=x"], "hydra.sweeper.sampler", "sobol"),
+        (["pruner.n_startup_trials=-1"], "pruner", "cannot be negative"),
+        (["pruner=hyperband", "pruner.min_resource=0"], "pruner", "min_resource=0"),  # Optuna sees it at first use
+        (["pruner=successive_halving", "pruner.reduction_factor=1"], "pruner", "reduction_factor >= 2"),
+        (["trainer.max_epochs=1,0"], "trainer.max_epochs", "a whole number >= 1"),
+    ],
+)
+def test_options_that_optuna_or_a_job_refuses_fail_before_anything_starts(search, overrides, key, words):
+    with pytest.raises(ConfigError, match=words) as refused:
+        rehearse(search("sweep=search", "model.hidden_size=2,3", *overrides))
+    assert refused.value.key == key
+    assert not Path("multirun").exists()
+
+
+def test_a_missing_package_of_a_sampler_is_named_with_its_remedy(search, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cmaes", None)  # as if it were not installed
+    found = search("sweep=search", "hydra/sweeper/sampler=cmaes", "optimizer.lr=interval(0.1,0.2)",
+                   "trainer.gradient_clip_norm=interval(1,5)")  # fmt: skip
+    with pytest.raises(ConfigError, match=r"hydra\.sweeper\.sampler=.*pip install cmaes"):
+        rehearse(found)
+
+
+def test_values_may_depend_on_a_trials_other_values(search, tmp_path, monkeypatch):
+    (tmp_path / "own_space.py").write_text(
+        "def deeper(config, trial):\n"
+        "    trial.suggest_int('model.num_layers', 1, 2 if trial.params['model.hidden_size'] < 9 else 1)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = search("sweep=search", "model.hidden_size=8,16", "hydra.sweeper.custom_search_space=own_space.deeper")
+    rehearse(found)
+    with alive_lock(tmp_path) as lock:
+        trial = claim(found.open(), found, Worker(machine(), os.getpid(), str(lock), str(lock)))
+    assert trial.params.keys() == {"model.hidden_size", "model.num_layers"}
+    with pytest.raises(ConfigError) as refused:
+        search("sweep=search", "model.hidden_size=8,16", "hydra.sweeper.custom_search_space=own_space.wider")
+    assert refused.value.key == "hydra.sweeper.custom_search_space"
+
+
+def test_a_config_without_our_root_keys_is_searched_as_it_is(tmp_path):
+    config = OmegaConf.create({"x": 0, "mode": "fast", "hydra": {"sweep": {"dir": str(tmp_path / "here")}}})
+    sampler = OmegaConf.create({"_target_": "optuna.samplers.RandomSampler", "seed": 0})
+    keys = {"sampler": sampler, "study_name": "mine", "n_trials": 3}
+    found = build_search(config, ["x=1,2"], direction="maximize", **keys)
+    assert (found.metrics, found.directions) == ({"value": "max"}, ["maximize"])
+    assert (found.n_jobs, found.directory, found.settings["mode"]) == (1, tmp_path / "here", "fast")
+    two = build_search(config, ["x=1,2"], direction=["minimize", "maximize"], **keys)
+    assert two.metrics == {"value 0": "min", "value 1": "max"}

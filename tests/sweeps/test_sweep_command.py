@@ -1,44 +1,36 @@
-"""Searches as commands: pruned, killed, resumed, failing, launched elsewhere, cross-validated."""
+"""Searches as commands: pruned, killed, resumed, refused, launched elsewhere, cross-validated."""
 
-import json
 import os
 import signal
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import optuna
 import pytest
+from hydra import compose, initialize_config_dir
 from optuna.trial import TrialState
 
-from lstm_ae.sweeps.study import counted
-from tests.commands import TINY, start, wait_for
-from tests.commands import run as run_command
+from lstm_ae import console, train
+from lstm_ae.config import CONF
+from lstm_ae.runs.reopen import load_run
+from lstm_ae.sweeps.claiming import claim, counted
+from lstm_ae.sweeps.liveness import Worker, alive_lock, machine
+from lstm_ae.sweeps.storage import check_settings
+from tests import commands
+from tests.commands import TINY, wait_for
+from tests.sweeps.conftest import summary, trials_of, workers_of
 
 LONG = [
     "-m", "sweep=search", "study_name=long", *TINY, "threads=null", "dataset.num_sequences=3000", "workers=2",
-    "trainer.max_epochs=8", "hydra.sweeper.n_trials=5", "model.hidden_size=2", "pruner.n_startup_trials=2",
-    "optimizer.lr=tag(log,interval(0.00001,0.1))",
+    "model.num_layers=1", "trainer.max_epochs=8", "hydra.sweeper.n_trials=5", "model.hidden_size=2",
+    "pruner.n_startup_trials=2", "optimizer.lr=tag(log,interval(0.00001,0.1))",
 ]  # fmt: skip
-
-
-def trials_of(directory: Path):
-    study = optuna.load_study(study_name=directory.name, storage=f"sqlite:///{directory}/study.db")
-    return study.trials
-
-
-def summary(directory: Path):
-    return json.loads((directory / "summary.json").read_text())
-
-
-def workers_of(parent: int) -> list[int]:
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True).stdout
-    return [int(pid) for pid in listed.split()]
 
 
 def test_a_killed_search_goes_on_prunes_and_says_when_it_is_complete(run, tmp_path):
     directory = tmp_path / "multirun" / "long"
-    first = start(*LONG, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    first = commands.start(*LONG, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     wait_for(lambda: len(list(directory.glob("*/checkpoints/last.pt"))) >= 2)
     workers = workers_of(first.pid)
     assert len(workers) == 2
@@ -83,72 +75,73 @@ def test_a_killed_search_goes_on_prunes_and_says_when_it_is_complete(run, tmp_pa
     assert "Traceback" not in refused
 
 
-def test_two_commands_work_on_one_study_and_a_dead_worker_costs_its_trial(tmp_path):
-    overrides = ["-m", "sweep=grid", "study_name=both", *TINY, "dataset.num_sequences=3000", "trainer.max_epochs=6",
-                 "model.hidden_size=2,3,4,5"]  # fmt: skip
-    directory = tmp_path / "multirun" / "both"
-    both = [start(*overrides, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)]
-    wait_for(lambda: len(list(directory.glob("*/checkpoints/last.pt"))) >= 2)
-    (victim,) = workers_of(both[0].pid)
-    os.kill(victim, signal.SIGKILL)
-    for process in both:
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, output
-    trials = trials_of(directory)
-    assert sorted(trial.params["model.hidden_size"] for trial in trials) == [2, 3, 4, 5]
-    (failed,) = [trial for trial in trials if trial.state == TrialState.FAIL]
-    assert "signal 9" in failed.user_attrs["reason"]
-    assert summary(directory / failed.user_attrs["directory"])["status"] == "failed"
-    assert len({trial.user_attrs["worker"]["parent"] for trial in trials}) == 2
-    assert (directory / "optimization_results.yaml").is_file()
-
-
-def test_ctrl_c_stops_the_workers_and_is_no_failure(tmp_path):
+def test_ctrl_c_in_a_wrapper_stops_the_workers_and_is_no_failure(tmp_path):
+    (tmp_path / "wrapper.py").write_text("import lstm_ae.train\n\nlstm_ae.train.main()\n")
     directory = tmp_path / "multirun" / "long"
-    process = start(*LONG, "trainer.max_epochs=500", cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        [sys.executable, "wrapper.py", *LONG, "trainer.max_epochs=500"], cwd=tmp_path, text=True,
+        env=commands.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
     wait_for(lambda: list(directory.glob("*/checkpoints/last.pt")))
     workers = workers_of(process.pid)
+    assert all("wrapper.py" in Path(f"/proc/{pid}/cmdline").read_text() for pid in workers)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
-    assert "the same command goes on" in output
+    assert "the same command continues the search" in output
     assert "Traceback" not in output
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
     assert "stopped" in {summary(path.parent)["status"] for path in directory.glob("*/summary.json")}
 
 
-def test_a_search_in_which_all_fail_says_why(run, tmp_path):
-    told = run(
-        "-m", "sweep=grid", "study_name=bad", *TINY, "model.hidden_size=2", "optimizer=sgd", "optimizer.lr=1e30,1e31",
-        "trainer.gradient_clip_norm=null", code=1,
-    )  # fmt: skip
-    assert "2 of 2 trials failed" in told.stderr
-    assert "the loss became" in told.stderr
-    assert "Traceback" not in told.stderr
-    trials = trials_of(tmp_path / "multirun" / "bad")
-    assert [trial.state for trial in trials] == [TrialState.FAIL] * 2
-    assert all("the loss became" in trial.user_attrs["reason"] for trial in trials)
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-m", "sweep=grid", "model.hiden_size=2,3"], "model.hiden_size"),
+        (["-m", "sweep=grid", "model.hidden_size=2,0"], "model.hidden_size=0: must be a whole number >= 1"),
+        (["-m", "sweep=search"], "nothing to vary"),
+        (["-m", "sweep=search", "optimizer.lr=interval(1,0.1)"], "optimizer.lr=interval(1,0.1): cannot be searched"),
+        (["-m", "sweep=synthetic_tpe", "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: must be"),
+        (["-m", "sweep=synthetic_tpe", "hydra.sweeper.storage=foo"], "hydra.sweeper.storage=foo: must be"),
+        (["-m", "sweep=synthetic_tpe", "monitor=[val/loss,val/accuracy]"], "mode=min"),
+        (["-m", "sweep=synthetic_tpe", "study_name=../../else"], "study_name=../../else"),
+        (["sweep=synthetic_tpe"], "start it with -m"),
+    ],
+)
+def test_a_mistake_fails_before_anything_is_written(tmp_path, monkeypatch, arguments, words):
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    code, told = commands.call(train.main, arguments, monkeypatch)
+    assert code == 1
+    assert words in told
+    assert len(told.splitlines()) <= 8
+    assert list(tmp_path.rglob("*")) == [tmp_path / "a", folder]
 
 
-def test_a_mistyped_key_fails_before_anything_is_written(run, tmp_path):
-    told = run("-m", "sweep=grid", "model.hiden_size=2,3", code=1)
-    assert "model.hiden_size" in told.stderr
-    assert not (tmp_path / "multirun").exists()
-
-
-def test_a_search_without_multirun_says_what_is_missing(run, tmp_path):
-    assert "start it with -m" in run("sweep=synthetic_tpe", code=1).stderr
-    assert not list(tmp_path.iterdir())
+def test_no_sweep_chosen_is_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, told = commands.call(train.main, ["sweep=null", "experiment=null", "model.hidden_size=0"], monkeypatch)
+    assert "model.hidden_size=0: must be a whole number >= 1" in told, "it got as far as any single run"
 
 
 @pytest.mark.parametrize(("launcher", "package"), [("joblib", "hydra_joblib_launcher"), ("submitit_local", "submitit")])
-def test_trials_are_pruned_through_other_launchers(run, tmp_path, launcher, package):
+def test_trials_are_pruned_through_other_launchers(run, search, tmp_path, launcher, package):
     if not find_spec(package) and not find_spec(f"hydra_plugins.{package}"):
         pytest.skip(f"{package} is not installed: pip install 'lstm-ae[dev]'")
-    run(
-        "-m", "sweep=grid", f"study_name={launcher}", *TINY, f"hydra/launcher={launcher}", "model.hidden_size=2",
-        "pruner=median", "pruner.n_startup_trials=1", "pruner.n_warmup_steps=0", "optimizer.lr=0.05,1e-9",
-    )  # fmt: skip
+    overrides = [
+        "sweep=grid", f"study_name={launcher}", *TINY, "model.hidden_size=2", "pruner=median",
+        "pruner.n_startup_trials=1", "pruner.n_warmup_steps=0", "optimizer.lr=0.05,1e-9",
+    ]  # fmt: skip
+    found = search(*overrides)
+    study = found.open()
+    check_settings(study, found.settings, found.storage)
+    with alive_lock(tmp_path) as lock:  # the first trial is done: it was better than any second one can be
+        first = claim(study, found, Worker(machine(), os.getpid(), str(lock), str(lock)))
+    first.report(0.0, step=1)
+    study.tell(first, 0.0)
+
+    run("-m", *overrides, f"hydra/launcher={launcher}")
     directory = tmp_path / "multirun" / launcher
     good, bad = trials_of(directory)
     assert (good.state, bad.state) == (TrialState.COMPLETE, TrialState.PRUNED)
@@ -157,29 +150,36 @@ def test_trials_are_pruned_through_other_launchers(run, tmp_path, launcher, pack
     assert "hydra" not in (directory / "1" / ".hydra" / "overrides.yaml").read_text()
 
 
-def test_cross_validation_is_a_mean_over_folds_and_the_best_are_validated_again(run, tmp_path):
-    search = ["-m", "sweep=grid", "study_name=folds", *TINY, "model.hidden_size=2,3", "cross_validation=2"]
+def test_the_best_of_a_search_is_cross_validated(run, tmp_path):
+    search = ["-m", "sweep=grid", "study_name=folds", *TINY, "model.hidden_size=2,3"]
     run(*search)
-    directory = tmp_path / "multirun" / "folds"
-    for trial in trials_of(directory):
-        whole = summary(directory / trial.user_attrs["directory"])
-        folds = [summary(path) for path in sorted((directory / trial.user_attrs["directory"] / "folds").iterdir())]
-        assert len(folds) == len(whole["folds"]) == 2
-        assert folds[0]["best"] != folds[1]["best"]
-        assert trial.value == whole["best"] == pytest.approx(sum(fold["best"] for fold in folds) / 2)
-    fold = directory / "0" / "folds" / "1"
-    reopened = run_command("evaluate", f"run={fold}", cwd=tmp_path)
-    assert reopened.returncode == 0, reopened.stderr
-    assert json.loads((fold / "evaluation.json").read_text())["test"] == summary(fold)["test"]
-
-    told = run(*search, "revalidate=1", "seed=1,2").stdout
-    best = min(trials_of(directory), key=lambda trial: trial.value)
-    again = trials_of(directory.with_name("folds_top1"))
-    assert [trial.params for trial in again] == [best.params | {"seed": seed} for seed in (1, 2)]
-    assert "over 2 run(s)" in told
+    best = min(trials_of(tmp_path / "multirun" / "folds"), key=lambda trial: trial.value)
+    told = run(*search, "cross_validation=2", "revalidate=1").stdout
+    directory = tmp_path / "multirun" / "folds_top1"
+    (again,) = trials_of(directory)
+    assert again.params == best.params
+    whole = summary(directory / "0")
+    folds = [summary(path) for path in sorted((directory / "0" / "folds").iterdir())]
+    assert len(folds) == len(whole["folds"]) == 2
+    assert folds[0]["best"] != folds[1]["best"]
+    assert again.value == whole["best"] == pytest.approx(sum(fold["best"] for fold in folds) / 2)
+    assert "over 1 run(s): model.hidden_size=" in told
+    reopened = load_run(directory / "0" / "folds" / "1")
+    assert reopened.config.dataset.fold == 1
+    assert (reopened.config.dataset.num_folds, reopened.config.cross_validation) == (2, None)
 
 
-def test_a_plain_sweep_gets_a_directory_of_its_own(run, tmp_path):
-    for _ in range(2):
-        run("-m", *TINY, "trainer.max_epochs=1", "model.hidden_size=2", "seed=0", "study_name=plain")
-    assert sorted(path.name for path in (tmp_path / "multirun").iterdir()) == ["plain", "plain-2"]
+def test_a_plain_sweep_gets_a_directory_of_its_own_and_a_search_the_one_of_its_study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def directory(*overrides):
+        monkeypatch.setattr(console, "_claimed", {})  # as a new process
+        with initialize_config_dir(CONF):
+            return compose("config", [*overrides], return_hydra_config=True).hydra.sweep.dir
+
+    assert [directory("study_name=plain") for _ in range(2)] == ["multirun/plain", "multirun/plain-2"]
+    assert directory().startswith("multirun/20")
+    assert [directory("sweep=grid", "study_name=mine") for _ in range(2)] == ["multirun/mine"] * 2
+    assert sorted(path.name for path in (tmp_path / "multirun").iterdir() if path.name[:2] != "20") == [
+        "plain", "plain-2",
+    ]  # fmt: skip

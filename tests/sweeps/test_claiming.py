@@ -8,44 +8,37 @@ import socket
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-import optuna
 import pytest
 from optuna.trial import TrialState
 
 from lstm_ae.errors import UserError
-from lstm_ae.sweeps.study import (
-    SILENCE,
-    alive_lock,
-    check_settings,
-    claim,
-    counted,
-    exclusive,
-    machine,
-    requeue_orphans,
-    storage_url,
-)
+from lstm_ae.sweeps import claiming
+from lstm_ae.sweeps.claiming import claim, counted, requeue_orphans
+from lstm_ae.sweeps.liveness import SILENCE, Worker, alive_lock, machine
+from lstm_ae.sweeps.storage import check_settings, exclusive
 
 GRID = ["sweep=grid", "study_name=shared", "model.hidden_size=2,3,4,5", "optimizer.lr=0.1,0.2,0.3"]
 
 
-def owner(lock, **changes):
-    return {"machine": machine(), "pid": os.getpid(), "lock": str(lock), "parent": str(lock), **changes}
+def worker(lock):
+    return Worker(machine(), os.getpid(), str(lock), str(lock))
 
 
 @pytest.fixture
 def me(tmp_path):
     with alive_lock(tmp_path) as lock:
-        yield owner(lock)
+        yield worker(lock)
 
 
 @pytest.fixture
 def dead(tmp_path):
     with alive_lock(tmp_path) as lock:
         pass
-    return owner(lock)
+    return worker(lock)
 
 
 def finish(study, trial, state=TrialState.COMPLETE, value=1.0):
@@ -105,11 +98,11 @@ def test_dying_while_orphans_are_queued_queues_none_twice(search, me, dead, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), exclusive(found.storage):
-        patch.setattr(optuna.Trial, "set_user_attr", die)
-        requeue_orphans(study, found.directory)
+        patch.setattr(claiming, "annotate", die)
+        requeue_orphans(study, found)
     with exclusive(found.storage):
-        requeue_orphans(study, found.directory)
-        requeue_orphans(study, found.directory)
+        requeue_orphans(study, found)
+        requeue_orphans(study, found)
     assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.WAITING]
 
 
@@ -127,11 +120,11 @@ def test_a_trial_that_died_before_it_had_an_owner_is_an_orphan(search, me):
 def test_live_peers_are_left_alone(search, me, dead):
     found = search(*GRID)
     study = found.open()
-    elsewhere = {"machine": "another machine"}
+    elsewhere = replace(dead, machine="another machine")
     here = claim(study, found, me)
-    waiting_for_parent = claim(study, found, {**dead, "parent": me["lock"]})
-    recent = claim(study, found, {**dead, **elsewhere})
-    silent = claim(study, found, {**dead, **elsewhere})
+    waiting_for_parent = claim(study, found, replace(dead, supervisor=me.lock))
+    recent = claim(study, found, elsewhere)
+    silent = claim(study, found, elsewhere)
     silent.set_user_attr("heartbeat", time.time() - SILENCE - 1)
     claim(study, found, me)
     states = {trial.number: trial.state for trial in study.trials}
@@ -158,24 +151,6 @@ def test_the_failure_rate_ends_a_search(search, me):
     assert claim(study, found, me) is None
 
 
-def test_a_study_refuses_other_settings_by_name(search):
-    found = search(*GRID)
-    study = found.open()
-    check_settings(study, found.settings, found.storage)
-    check_settings(study, search(*GRID, "workers=2").settings, found.storage)
-    with pytest.raises(UserError, match=r"trainer\.max_epochs: 20 there, 7 here"):
-        check_settings(study, search(*GRID, "trainer.max_epochs=7").settings, found.storage)
-    with pytest.raises(UserError, match=r"space: optimizer\.lr"):
-        check_settings(study, search(*GRID, "optimizer.lr=0.1,0.7").settings, found.storage)
-
-
-def test_an_sqlite_address_means_the_same_from_everywhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert storage_url("sqlite:///a/b.db", tmp_path) == f"sqlite:///{tmp_path}/a/b.db"
-    assert storage_url(None, tmp_path / "study") == f"sqlite:///{tmp_path}/study/study.db"
-    assert storage_url("postgresql+psycopg://u:p@h/d", tmp_path) == "postgresql+psycopg://u:p@h/d"
-
-
 def test_the_best_settings_of_a_search_are_validated_again_on_new_seeds(search, me):
     source = search(*GRID)
     study = source.open()
@@ -196,7 +171,7 @@ def take_all(found, results):
     """A worker that only takes trials and finishes them."""
     study = found.open()
     with alive_lock(found.directory) as lock:
-        while (trial := claim(study, found, owner(lock))) is not None:
+        while (trial := claim(study, found, worker(lock))) is not None:
             results.put((trial.params, trial.user_attrs["directory"]))
             study.tell(trial, 1.0)
 

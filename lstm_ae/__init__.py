@@ -2,8 +2,8 @@
 
 >>> import lstm_ae
 >>> run = lstm_ae.load_run("outputs/2026-01-31/12-00-00")  # doctest: +SKIP
->>> digits = run.classify(images)  # doctest: +SKIP
->>> runs = lstm_ae.load_runs("multirun/digits")  # doctest: +SKIP
+>>> classes = run.classify(images)  # doctest: +SKIP
+>>> runs = lstm_ae.load_runs("multirun/synthetic_grid")  # doctest: +SKIP
 """
 
 from importlib import import_module

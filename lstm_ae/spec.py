@@ -31,9 +31,12 @@ class DataSpec:
     forecast_steps: int = 0  # in a target; 0: nothing to forecast
     horizon: int = 0  # the last so many of them lie after the input; the others inside it
     forecast_features: int = 0  # the first so many features are forecast
-    unit: str = ""  # of the forecast target; empty: it has none
+    unit: str = ""  # of the forecast target, for example "kWh"; empty: it has none
     shown: tuple[str, ...] = ()  # names of series that figures show first, where the data has them
     leaky: tuple[str, ...] = ()  # settings under which the training part knows of the others
+    # Where each sequence is scaled by the min-max of its own input: for each feature, the position of the one whose
+    # range scales it. Empty: sequences are scaled otherwise.
+    own_range: tuple[int, ...] = ()
 
     @property
     def num_classes(self) -> int:

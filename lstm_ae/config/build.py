@@ -8,6 +8,7 @@ import torch
 from omegaconf import DictConfig
 
 from lstm_ae.config.parts import build_part
+from lstm_ae.data.contract import validate_data
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.metrics import monitored
@@ -53,9 +54,10 @@ def build_data(config: DictConfig, device: torch.device) -> SequenceData:
     """The data set, every part of it on `device`.
 
     Raises:
-        UserError: its files cannot be had, or its options do not fit together.
+        UserError: its files cannot be had, its options do not fit together, or it is not what a data set must be.
     """
     data = build_part(config.dataset, "dataset")
+    validate_data(data)
     return replace(data, **{part: getattr(data, part).to(device) for part in ("train", "val", "test")})
 
 

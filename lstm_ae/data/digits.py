@@ -4,46 +4,50 @@ Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UC
 (the part that scikit-learn ships as `load_digits`).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from lstm_ae.data.augment import make_augment
-from lstm_ae.data.images import DIGIT_NAMES, as_sequences
+from lstm_ae.data.augment import Augment
+from lstm_ae.data.images import Order, as_sequences
 from lstm_ae.data.sequence_data import SequenceData, Sequences
-from lstm_ae.data.splitting import split_all
-from lstm_ae.spec import DataSpec, Scaler, part
+from lstm_ae.data.splitting import Fold, NumFolds, Portion, split_all
+from lstm_ae.spec import Count, DataSpec, Scaler, part
 
 
 @part
 def digits(
-    order: str,
-    batch_size: int,
-    val_fraction: float,
-    test_fraction: float,
+    order: Order,
+    batch_size: Count,
+    val_fraction: Portion,
+    test_fraction: Portion,
     seed: int,
-    augment: dict[str, float],
-    num_train: int | None = None,
-    num_folds: int | None = None,
-    fold: int = 0,
+    augment: Callable[..., Augment],
+    num_train: Count | None = None,
+    num_folds: NumFolds | None = None,
+    fold: Fold = 0,
 ) -> SequenceData:
-    """The digits as 8 steps of 8 pixels (`order` "rows") or 64 steps of one ("pixels"), split by `seed`.
+    """The digits as 8 steps of 8 pixels (`order` "rows") or 64 steps of one ("pixels"), split at random by `seed`.
 
     Raises:
         ConfigError: parts that do not fit.
     """
+    shape = (8, 8)
     images, labels = load_digits(return_X_y=True)
     scaler = Scaler(0.0, 16.0)
-    inputs = as_sequences(torch.from_numpy(images.astype(np.float32)), order, (8, 8))
+    inputs = as_sequences(torch.from_numpy(images.astype(np.float32)), order, shape)
     stack = Sequences(scaler.transform(inputs), torch.from_numpy(labels.astype(np.int64)))
     generator = torch.Generator().manual_seed(seed)
     train, val, test = split_all(len(stack), val_fraction, test_fraction, generator, num_train, num_folds, fold)
+    length, features = inputs.shape[1:]
     return SequenceData(
-        spec=DataSpec(f"digits_{order}", *inputs.shape[1:], DIGIT_NAMES, (8, 8)),
+        spec=DataSpec(f"digits_{order}", length, features, class_names=tuple("0123456789"), image_shape=shape),
         scaler=scaler,
         train=stack[train],
         val=stack[val],
         test=stack[test],
         batch_size=batch_size,
-        augment=make_augment(**augment, image_shape=(8, 8)),
+        augment=augment(image_shape=shape),
     )

@@ -1,7 +1,8 @@
-"""Public files on disk: used as they lie, verified by content, downloaded once when missing."""
+"""Public files on disk: used as they are, verified by their content, downloaded once where they are missing."""
 
 import gzip
 import hashlib
+import logging
 import os
 import zlib
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from pathlib import Path
 import pooch
 
 from lstm_ae.errors import UserError
+from lstm_ae.files import replacing
+
+log = logging.getLogger(__name__)
 
 TIMEOUT = 30  # seconds without an answer before the next address is tried
 
@@ -21,9 +25,12 @@ def data_root() -> Path:
 
 @dataclass(frozen=True)
 class PublicFile:
-    """A published file: its place under `data_root()` (without .gz), the SHA-256 of its content, where it is served.
+    """A published file.
 
-    The checksum is that of the decompressed content, because the same content is served in different gzip wrappers.
+    Args:
+        name: its place under `data_root()`, without .gz.
+        sha256: of its decompressed content, because the same content is served in different gzip files.
+        addresses: where it can be downloaded, in order of preference.
     """
 
     name: str
@@ -31,43 +38,46 @@ class PublicFile:
     addresses: tuple[str, ...]
 
     def read(self) -> bytes:
-        """The decompressed, verified content; downloaded first where the file is missing.
+        """The decompressed, verified content; the file is downloaded where it is missing, and the log says which it is.
 
         Raises:
-            UserError: the file on disk is not the published one, or none is there and no address serves it.
+            UserError: the file on disk is not the published one, or there is none and no address serves it.
         """
         plain = data_root() / self.name
         zipped = plain.with_name(plain.name + ".gz")
         for path in (zipped, plain):
             if path.is_file():
                 try:
-                    return self._verified(path)
+                    content = self._verified(path)
                 except ValueError as error:
-                    raise UserError(f"{path}: {error}.\nDelete it and run again to download it anew.") from error
+                    raise UserError(
+                        f"{path}: {error}.\nDelete it and run again to download the published file. To train on data "
+                        "of your own, add a data set of your own (README.md says how) instead of replacing this one."
+                    ) from error
+                log.info("read %s", path)
+                return content
         problems = []
         for address in self.addresses:
             target = zipped if address.endswith(".gz") else plain
             try:
-                return self._download(address, target)
-            except (OSError, ValueError) as error:  # requests' errors are OSErrors
-                problems.append(f"  {address}: {_brief(error)}")
+                content = self._download(address, target)
+            except (OSError, ValueError) as error:  # the errors of requests are OSErrors
+                problems.append(f"  {address}: {_innermost_reason(error)}")
+            else:
+                log.info("downloaded %s to %s", address, target)
+                return content
         raise UserError(
             f"{self.name} is not at {zipped} or {plain}, and could not be downloaded:\n"
             + "\n".join(problems)
             + f"\nPut the file at one of the two places by hand (LSTM_AE_DATA names the folder, now {data_root()}), "
-            "or use a data set that needs no download: dataset=synthetic, digits_rows or digits_pixels."
+            "or use a data set that needs no download, such as dataset=synthetic."
         )
 
     def _download(self, address: str, target: Path) -> bytes:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
+        with replacing(target) as temporary:
             pooch.HTTPDownloader(progressbar=os.isatty(2), timeout=TIMEOUT)(address, str(temporary), None)
-            content = self._verified(temporary)
-            os.replace(temporary, target)
-            return content
-        finally:
-            temporary.unlink(missing_ok=True)
+            return self._verified(temporary)
 
     def _verified(self, path: Path) -> bytes:
         content = path.read_bytes()
@@ -82,8 +92,8 @@ class PublicFile:
         return content
 
 
-def _brief(error: Exception) -> str:
-    """The innermost reason of a chain of network errors, in one line."""
-    while error.__context__ is not None and isinstance(error.__context__, Exception):
+def _innermost_reason(error: BaseException) -> str:
+    """The first cause in a chain of network errors, in one line."""
+    while isinstance(error.__context__, Exception):
         error = error.__context__
     return str(error).splitlines()[0][:160] if str(error) else type(error).__name__

@@ -5,16 +5,18 @@ Proceedings of the IEEE 86(11), 1998. The format is IDX: two zero bytes, a type 
 dimension as a big-endian 32-bit integer, then the values.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from lstm_ae.data.augment import make_augment
+from lstm_ae.data.augment import Augment
 from lstm_ae.data.files import PublicFile
-from lstm_ae.data.images import DIGIT_NAMES, as_sequences
+from lstm_ae.data.images import Order, as_sequences
 from lstm_ae.data.sequence_data import SequenceData, Sequences
-from lstm_ae.data.splitting import split_train_val
-from lstm_ae.spec import DataSpec, Scaler, part
+from lstm_ae.data.splitting import Fold, NumFolds, Portion, split_train_val
+from lstm_ae.spec import Count, DataSpec, Scaler, part
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 SHA256 = {
@@ -26,10 +28,10 @@ SHA256 = {
 
 
 def read_idx(name: str) -> Tensor:
-    """One MNIST file as a uint8 tensor, found or downloaded, its content verified.
+    """One MNIST file as a uint8 tensor; it is downloaded where it is missing, and its content is verified.
 
     Raises:
-        UserError: the file cannot be had, or is not the published one.
+        UserError: the file is missing and cannot be downloaded, or is not the published one.
     """
     content = PublicFile(f"mnist/{name}", SHA256[name], tuple(f"{mirror}{name}.gz" for mirror in MIRRORS)).read()
     dimensions = content[3]
@@ -40,39 +42,41 @@ def read_idx(name: str) -> Tensor:
 
 @part
 def mnist(
-    order: str,
-    batch_size: int,
-    val_fraction: float,
+    order: Order,
+    batch_size: Count,
+    val_fraction: Portion,
     seed: int,
-    augment: dict[str, float],
-    num_train: int | None = None,
-    num_folds: int | None = None,
-    fold: int = 0,
+    augment: Callable[..., Augment],
+    num_train: Count | None = None,
+    num_folds: NumFolds | None = None,
+    fold: Fold = 0,
 ) -> SequenceData:
     """MNIST as 28 steps of 28 pixels (`order` "rows") or 784 steps of one ("pixels").
 
-    The 60,000 published training images are parted into training and validation by `seed`; the 10,000 published test
-    images are the test.
+    The 60,000 published training images are divided at random, by `seed`, into training and validation; the 10,000
+    published test images are the test part.
 
     Raises:
-        UserError: a file cannot be had, or is not the published one.
+        UserError: a file is missing and cannot be downloaded, or is not the published one.
         ConfigError: parts that do not fit.
     """
+    shape = (28, 28)
     scaler = Scaler(0.0, 255.0)
 
-    def load(part: str) -> Sequences:
-        inputs = as_sequences(read_idx(f"{part}-images-idx3-ubyte").float(), order, (28, 28))
-        return Sequences(scaler.transform(inputs), read_idx(f"{part}-labels-idx1-ubyte").long())
+    def load(published: str) -> Sequences:
+        inputs = as_sequences(read_idx(f"{published}-images-idx3-ubyte").float(), order, shape)
+        return Sequences(scaler.transform(inputs), read_idx(f"{published}-labels-idx1-ubyte").long())
 
     pool, test = load("train"), load("t10k")
     generator = torch.Generator().manual_seed(seed)
     train, val = split_train_val(len(pool), val_fraction, generator, num_train, num_folds, fold)
+    length, features = pool.inputs.shape[1:]
     return SequenceData(
-        spec=DataSpec(f"mnist_{order}", *pool.inputs.shape[1:], DIGIT_NAMES, (28, 28)),
+        spec=DataSpec(f"mnist_{order}", length, features, class_names=tuple("0123456789"), image_shape=shape),
         scaler=scaler,
         train=pool[train],
         val=pool[val],
         test=test,
         batch_size=batch_size,
-        augment=make_augment(**augment, image_shape=(28, 28)),
+        augment=augment(image_shape=shape),
     )

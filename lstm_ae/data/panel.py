@@ -1,5 +1,6 @@
-"""A panel: the daily values of several companies on one calendar."""
+"""A panel: the values of several series at the same times, and the selection of a part of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -11,18 +12,18 @@ from lstm_ae.errors import ConfigError
 
 @dataclass(frozen=True)
 class Panel:
-    """What every company was worth on every trading day."""
+    """A table of series x times x features."""
 
-    times: np.ndarray  # (times,), datetime64[D], rising
-    series: tuple[str, ...]
-    features: tuple[str, ...]
-    values: np.ndarray  # (symbols, days, features), float64, in dollars or shares; NaN where a value is missing
+    times: np.ndarray  # (times,), datetime64, rising
+    series: tuple[str, ...]  # names
+    features: tuple[str, ...]  # names; the first is the target where something is forecast
+    values: np.ndarray  # (series, times, features), float64, in original units; NaN where a value is missing
 
     def between(self, start: str | None, end: str | None) -> "Panel":
-        """The trading days from `start` to `end` (YYYY-MM-DD), both included.
+        """The times from `start` to `end`, both included; None: from the first, to the last.
 
         Raises:
-            ConfigError: no trading day between them.
+            ConfigError: not a date, or no time of the panel lies between them.
         """
         kept = np.ones(len(self.times), bool)
         if start is not None:
@@ -31,95 +32,103 @@ class Panel:
             kept &= self.times <= as_time("dataset.end", end)
         if not kept.any():
             raise ConfigError(
-                "dataset.start", start, f"leaves no day up to dataset.end={end}; there are {self.times[0]} to "
+                "dataset.start", start, f"leaves nothing up to dataset.end={end}; the data go from {self.times[0]} to "
                 f"{self.times[-1]}"
             )  # fmt: skip
         return replace(self, times=self.times[kept], values=self.values[:, kept])
 
-    def with_features(self, features: list[str]) -> "Panel":
-        """The features named, in that order.
+    def with_features(self, names: Sequence[str]) -> "Panel":
+        """The named features, in that order.
 
         Raises:
-            ConfigError: a name that is none of the market's features.
+            ConfigError: the panel has no feature of that name.
         """
-        for name in features:
+        for name in names:
             if name not in self.features:
-                raise ConfigError("dataset.features", name, f"must be of {', '.join(self.features)}")
-        return replace(
-            self, features=tuple(features), values=self.values[..., [self.features.index(name) for name in features]]
-        )
+                raise ConfigError("dataset.features", name, f"must be one of {', '.join(self.features)}")
+        columns = [self.features.index(name) for name in names]
+        return replace(self, features=tuple(names), values=self.values[..., columns])
 
     def with_series(self, rows: np.ndarray) -> "Panel":
-        """The companies at the positions `rows`."""
+        """The series at the positions `rows`."""
         return replace(self, series=tuple(self.series[row] for row in rows), values=self.values[rows])
 
-    def complete(self) -> np.ndarray:
-        """(symbols,): whether a company has all of its values on all days."""
-        return ~np.isnan(self.values).any((1, 2))
-
-    def position(self, key: str, symbol: str) -> int:
-        """Where `symbol` is among the companies; `key` is the setting that named it.
+    def position(self, key: str, name: str) -> int:
+        """The position of the series `name`; `key` is the setting that named it.
 
         Raises:
-            ConfigError: there is no such company.
+            ConfigError: there is no such series.
         """
-        if symbol not in self.series:
-            near = get_close_matches(str(symbol).upper(), self.series, n=5, cutoff=0.5)
-            hint = f"; did you mean {', '.join(near)}?" if near else ""
-            raise ConfigError(key, symbol, f"is none of the {len(self.series)} companies here{hint}")
-        return self.series.index(symbol)
+        if name not in self.series:
+            known = {series.casefold(): series for series in self.series}
+            near = get_close_matches(str(name).casefold(), known, n=5, cutoff=0.5)
+            hint = f"; did you mean {', '.join(known[match] for match in near)}?" if near else ""
+            raise ConfigError(key, name, f"is none of the {len(self.series)} series here{hint}")
+        return self.series.index(name)
 
     def time_of(self, key: str, date: str) -> int:
-        """Position of the first trading day at or after `date` (YYYY-MM-DD); `key` is the setting that named it.
+        """The position of the first time at or after `date`; `key` is the setting that named it.
 
         Raises:
-            ConfigError: not a date, or none of the market's days is so late, or all of them are later.
+            ConfigError: not a date, or not within the times of the panel.
         """
-        day = as_time(key, date)
-        if not self.times[0] <= day <= self.times[-1]:
+        time = as_time(key, date)
+        if not self.times[0] <= time <= self.times[-1]:
             raise ConfigError(key, date, f"must lie from {self.times[0]} to {self.times[-1]}")
-        return int(np.searchsorted(self.times, day))
+        return int(np.searchsorted(self.times, time))
 
-
-def choose_series(panel: Panel, symbols: list[str] | int | None, complete: bool, seed: int) -> Panel:
-    """The companies asked for: all, those in a list, or so many drawn by `seed`.
-
-    Args:
-        panel: to choose from.
-        symbols: None, names, or a number.
-        complete: whether a company with a missing day or value is left out.
-        seed: of the draw.
-
-    Raises:
-        ConfigError: an unknown name, a named company that is not complete where it must be, or more than there are.
-    """
-    able = panel.complete() if complete else ~np.isnan(panel.values).all((1, 2))
-    if isinstance(symbols, list):
-        rows = np.array(sorted({panel.position("dataset.symbols", name) for name in symbols}), int)
-        lacking = [panel.series[row] for row in rows if not able[row]]
-        if lacking:
-            raise ConfigError(
-                "dataset.symbols",
-                ", ".join(lacking),
-                "has missing days or values, and only complete series will do here",
-            )
-        return panel.with_series(rows)
-    rows = able.nonzero()[0]
-    if symbols is not None:
-        if symbols > len(rows):
-            raise ConfigError("dataset.symbols", symbols, f"must be at most {len(rows)}, the companies that there are")
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed)).numpy()
-        rows = np.sort(rows[order[:symbols]])
-    return panel.with_series(rows)
+    def complete(self) -> np.ndarray:
+        """(series,): whether a series has all of its values at all times."""
+        return ~np.isnan(self.values).any((1, 2))
 
 
 def as_time(key: str, text: str) -> np.datetime64:
-    """`text` (YYYY-MM-DD) as a day.
+    """`text`, such as 2016-01-04 or 2016-01-04T12:30, as a time.
 
     Raises:
         ConfigError: it is no date.
     """
     try:
-        return np.datetime64(str(text), "D")
+        return np.datetime64(str(text))
     except ValueError:
         raise ConfigError(key, text, "must be a date, as 2016-01-04") from None
+
+
+def target_first(target: str, features: Sequence[str] | None) -> list[str]:
+    """The names of the features to read: the target, then the others; None: the target alone.
+
+    Raises:
+        ConfigError: a feature is named twice.
+    """
+    names = [target, *(name for name in features or () if name != target)]
+    if len(set(names)) < len(names):
+        raise ConfigError("dataset.features", features, "must not name a feature twice")
+    return names
+
+
+def choose_series(panel: Panel, key: str, chosen: Sequence[str] | int | None, complete: bool, seed: int) -> Panel:
+    """The series asked for: all of them, those in a list, or so many at random.
+
+    Args:
+        panel: to choose from.
+        key: the setting that says which, for messages.
+        chosen: None (all), names, or how many.
+        complete: leave out series with missing values. Without it, only series without any value are left out.
+        seed: of the random choice.
+
+    Raises:
+        ConfigError: an unknown name, a named series that is not complete where it must be, or more than there are.
+    """
+    usable = panel.complete() if complete else ~np.isnan(panel.values).all((1, 2))
+    rows = usable.nonzero()[0]
+    if isinstance(chosen, int):
+        if chosen > len(rows):
+            raise ConfigError(key, chosen, f"must be at most {len(rows)}, the number of series that there are")
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed)).numpy()
+        rows = np.sort(rows[order[:chosen]])
+    elif chosen is not None:
+        rows = np.array(sorted({panel.position(key, name) for name in chosen}), int)
+        lacking = [panel.series[row] for row in rows if not usable[row]]
+        if lacking:
+            raise ConfigError(key, ", ".join(lacking), "has missing values, and only complete series are used here")
+    return panel.with_series(rows)

@@ -1,13 +1,13 @@
-"""What every data set becomes: three parts of sequences in memory, their spec, and how to undo their scaling."""
+"""What every data set becomes: three parts of sequences in memory, and what is known of them."""
 
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from lstm_ae.data.augment import Augment
 from lstm_ae.data.panel import Panel
 from lstm_ae.spec import DataSpec, Scaler
 
@@ -16,17 +16,17 @@ from lstm_ae.spec import DataSpec, Scaler
 class Sequences:
     """A stack of sequences; indexing it with a tensor of positions or a slice gives a smaller stack, as a mini-batch.
 
-    What a data set has no use for is None.
+    Whatever a data set does not have is None.
     """
 
     inputs: Tensor  # (n, length, features), float32, scaled
-    labels: Tensor | None = None  # (n,), int64
+    labels: Tensor | None = None  # (n,), int64: positions in the spec's class_names
     targets: Tensor | None = None  # (n, forecast_steps, forecast_features), what to forecast, scaled like the inputs
-    horizon: int = 0  # the last so many steps of the targets lie after the input, the others inside it
+    horizon: int = 0  # the last so many steps of the targets come after the input, the others lie inside it
     low: Tensor | None = None  # (n, 1, features), where each sequence has a scaling of its own
     high: Tensor | None = None  # likewise
-    series: Tensor | None = None  # (n,), int64: which of the panel's series it is from
-    time: Tensor | None = None  # (n,), int64: the panel's position in time where its input begins
+    series: Tensor | None = None  # (n,), int64: which of the panel's series it was cut from
+    time: Tensor | None = None  # (n,), int64: the position in the panel's times where its input begins
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -40,13 +40,27 @@ class Sequences:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Sequences":
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        tensors = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        tensors: dict[str, Any] = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
         return replace(self, **tensors)
 
     @property
     def scaler(self) -> Scaler | None:
         """The sequences' own scaling; None where the data set has one for all."""
-        return None if self.low is None else Scaler(self.low, self.high)
+        return None if self.low is None or self.high is None else Scaler(self.low, self.high)
+
+    def unseen(self, forecast: Tensor) -> Tensor:
+        """The target on the steps after the input, the only ones that are truly forecast: (n, horizon).
+
+        Args:
+            forecast: values for all forecast steps (n, forecast_steps, forecast_features): `targets`, a model's
+                forecast of them, or its errors.
+        """
+        return forecast[:, -self.horizon :, 0]
+
+    def truth(self) -> Tensor:
+        """What is to be forecast: the target on the steps after the input, (n, horizon)."""
+        assert self.targets is not None, "these sequences have nothing to forecast"
+        return self.unseen(self.targets)
 
     def chunks(self, size: int) -> Iterator["Sequences"]:
         """The stack in order, `size` sequences at a time."""
@@ -54,14 +68,19 @@ class Sequences:
             yield self[start : start + size]
 
     def shuffled(self, size: int, generator: torch.Generator, by_time: bool = False) -> Iterator["Sequences"]:
-        """The stack in an order drawn from `generator` (a CPU generator), `size` sequences at a time.
+        """The stack in random order, `size` sequences at a time.
 
-        `by_time` keeps the sequences of a day together: the days come in a drawn order, and so do those of one day.
+        Args:
+            size: of a batch.
+            generator: a CPU generator; it alone decides the order.
+            by_time: keep sequences of the same time together: the times come in random order, and so do the sequences
+                of each.
         """
         order = torch.randperm(len(self), generator=generator)
         if by_time:
-            days, group = self.time.cpu().unique(return_inverse=True)
-            place = torch.randperm(len(days), generator=generator)[group]
+            assert self.time is not None, "these sequences have no time"
+            times, group = self.time.cpu().unique(return_inverse=True)
+            place = torch.randperm(len(times), generator=generator)[group]
             order = order[place[order].argsort(stable=True)]
         order = order.to(self.inputs.device)
         for start in range(0, len(self), size):
@@ -70,16 +89,22 @@ class Sequences:
 
 @dataclass(frozen=True)
 class SequenceData:
-    """A data set ready for training: parts, spec, scaler, and how training reads it."""
+    """A data set ready for training: its parts, their spec and scaling, and how training reads them."""
 
     spec: DataSpec
-    scaler: Scaler | None  # for sequences without one of their own; None: there are no such sequences
+    scaler: Scaler | None  # one for all sequences; None: each has its own
     train: Sequences
     val: Sequences
     test: Sequences
     batch_size: int
-    augment: Augment | None = None
-    panel: Panel | None = None  # where stock prices come from, on the CPU
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None  # inputs of a training batch -> changed ones
+    panel: Panel | None = None  # that the sequences were cut from, on the CPU
+
+    def scaler_of(self, part: Sequences) -> Scaler:
+        """The scaling of the sequences of `part`: their own, or that of the data set."""
+        scaler = part.scaler or self.scaler
+        assert scaler is not None, "these sequences have no scaling"
+        return scaler
 
 
 # A digest names what it covers. These fields were renamed, and the digests of published runs must not change.
@@ -87,7 +112,7 @@ NAMES_IN_FINGERPRINT = {"time": "day"}
 
 
 def fingerprint(data: SequenceData) -> str:
-    """Twelve hexadecimal digits of a SHA-256 over all parts: the same for data that is the same value for value."""
+    """Twelve hexadecimal characters of a SHA-256 over all parts: the same for data that are equal value for value."""
     digest = hashlib.sha256()
     for part in (data.train, data.val, data.test):
         for field in fields(part):
@@ -95,5 +120,5 @@ def fingerprint(data: SequenceData) -> str:
             if isinstance(tensor, Tensor):
                 name = NAMES_IN_FINGERPRINT.get(field.name, field.name)
                 digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-                digest.update(tensor.cpu().contiguous().numpy())
+                digest.update(tensor.cpu().contiguous().flatten().numpy().data)
     return digest.hexdigest()[:12]

@@ -1,32 +1,37 @@
 """Uniform noise with a dip: sequences that only a memory of every single value can rebuild."""
 
+from collections.abc import Sequence
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from lstm_ae.data.sequence_data import SequenceData, Sequences
-from lstm_ae.data.splitting import split_all
+from lstm_ae.data.splitting import Fold, NumFolds, Portion, split_all
 from lstm_ae.errors import ConfigError
-from lstm_ae.spec import DataSpec, Scaler, part
+from lstm_ae.spec import Count, DataSpec, NonNegative, Scaler, part
+
+Position = Annotated[int, Field(ge=0)]
 
 
 def generate(
     num_sequences: int,
     length: int,
     dip_length: int,
-    dip_center: tuple[int, int],
+    dip_center: Sequence[int],
     dip_scale: float,
     generator: torch.Generator,
 ) -> Tensor:
-    """Independent uniform values in [0, 1], a run of `dip_length` of them multiplied by `dip_scale`.
+    """Independent uniform values in [0, 1], of which `dip_length` consecutive ones are multiplied by `dip_scale`.
 
-    The run covers the positions i - dip_length // 2 and on, with i drawn uniformly from `dip_center` = (first, last),
-    both included.
+    The dip begins at position i - dip_length // 2, where i is uniform on `dip_center` = (first, last), both included.
 
     Returns:
         (num_sequences, length, 1), float32.
 
     Raises:
-        ConfigError: if the run could leave the sequence.
+        ConfigError: the dip could leave the sequence.
     """
     if len(dip_center) != 2 or dip_center[0] > dip_center[1]:
         raise ConfigError("dataset.dip_center", list(dip_center), "must be [first, last] with first <= last")
@@ -47,26 +52,26 @@ def generate(
 
 @part
 def synthetic(
-    num_sequences: int,
-    length: int,
-    dip_length: int,
-    dip_center: tuple[int, int],
-    dip_scale: float,
-    batch_size: int,
-    val_fraction: float,
-    test_fraction: float,
+    num_sequences: Annotated[int, Field(ge=10)],
+    length: Count,
+    dip_length: Annotated[int, Field(ge=0)],
+    dip_center: tuple[Position, Position],
+    dip_scale: NonNegative,
+    batch_size: Count,
+    val_fraction: Portion,
+    test_fraction: Portion,
     seed: int,
-    num_train: int | None = None,
-    num_folds: int | None = None,
-    fold: int = 0,
+    num_train: Count | None = None,
+    num_folds: NumFolds | None = None,
+    fold: Fold = 0,
 ) -> SequenceData:
-    """The synthetic data set, drawn and split by `seed`; see `generate`.
+    """The synthetic data set; `seed` decides both the values and the split. See `generate` for the other arguments.
 
     Raises:
-        ConfigError: a dip that does not fit, or parts that do not.
+        ConfigError: a dip or parts that do not fit.
     """
     generator = torch.Generator().manual_seed(seed)
-    inputs = generate(num_sequences, length, dip_length, tuple(dip_center), dip_scale, generator)
+    inputs = generate(num_sequences, length, dip_length, dip_center, dip_scale, generator)
     train, val, test = split_all(num_sequences, val_fraction, test_fraction, generator, num_train, num_folds, fold)
     return SequenceData(
         spec=DataSpec("synthetic", length=length, features=1),

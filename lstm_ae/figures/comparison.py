@@ -87,9 +87,8 @@ class Comparison:
 
     def learning_curves(self) -> Figure:
         """The monitored metric over the epochs of every run, the best rows in colour and labelled."""
-        histories = [(row, status, pd.DataFrame(read_history(path)))
-                     for row, status, path in self.runs[["row", "status", "path"]].itertuples(index=False)]  # fmt: skip
-        histories = [(row, status, history) for row, status, history in histories if "epoch" in history]
+        members = self.runs[["row", "status", "path"]].itertuples(index=False)
+        histories = [(row, status, history) for row, status, path in members if (history := read_history(path))]
         if not histories:
             raise UserError("no run has a metrics.csv yet")
         drawn = dict.fromkeys(row for row, _, _ in histories)
@@ -98,12 +97,13 @@ class Comparison:
         for axes, name in zip(figure.subplots(1, len(self.objectives), squeeze=False)[0], self.objectives, strict=True):
             lines = {}
             for row, status, history in reversed(histories):
-                if name not in history:
-                    continue
-                colour, width = (coloured[row], 1.8) if row in coloured else ("0.8", 0.8)
-                lines[row], = axes.plot(history["epoch"], history[name], linestyle=LINES.get(status, ":"), color=colour,
-                                        linewidth=width, marker="o" if len(history) == 1 else "")  # fmt: skip
-            logarithmic_axis(axes, name, pd.concat([h[name] for _, _, h in histories if name in h] or [pd.Series()]))
+                points = [(epoch["epoch"], epoch[name]) for epoch in history if "epoch" in epoch and name in epoch]
+                if points:
+                    style = {"linestyle": LINES.get(status, ":"), "marker": "o" if len(points) == 1 else ""}
+                    colour, width = (coloured[row], 1.8) if row in coloured else ("0.8", 0.8)
+                    (lines[row],) = axes.plot(*zip(*points, strict=True), color=colour, linewidth=width, **style)
+            values = [epoch[name] for _, _, history in histories for epoch in history if name in epoch]
+            logarithmic_axis(axes, name, pd.Series(values, dtype=float))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set(xlabel="epoch", ylabel=name)
         named = {row: lines[row] for row in coloured if row in lines}
@@ -268,14 +268,14 @@ def row_labels(table: Table) -> list[str]:
             ", ".join(f"{name}={cell(value) or 'null'}" for name, value in zip(short.values(), row, strict=True))
         )
     shared = Counter(labels)
-    for i, label in enumerate(labels):
-        runs = table.members(i)
+    names, statuses = table.runs["run"], table.runs["status"]
+    for i, (label, members) in enumerate(zip(labels, table.frame["members"], strict=True)):
         if shared[label] > 1 or not label:
-            labels[i] = (f"{label}, " if label else "") + f"run {runs['run'].iloc[0]}"
-        if len(runs) > 1:
-            labels[i] += f" ({len(runs)} runs)"
-        elif runs["status"].iloc[0] != "completed":
-            labels[i] += f" ({runs['status'].iloc[0]})"
+            labels[i] = (f"{label}, " if label else "") + f"run {names[members[0]]}"
+        if len(members) > 1:
+            labels[i] += f" ({len(members)} runs)"
+        elif statuses[members[0]] != "completed":
+            labels[i] += f" ({statuses[members[0]]})"
     return labels
 
 

@@ -18,6 +18,7 @@ from lstm_ae.runs.provenance import provenance
 RESULTS = ("best", "best_epoch", "test", "baselines")  # fields of summary.json that a finished training writes
 
 MAX_COLUMNS = 1000  # of metrics.csv
+MAX_FILE = 20_000_000  # bytes; a file of ours that is larger is not read
 
 
 class RunDirectory:
@@ -78,6 +79,8 @@ class RunDirectory:
         if not self.metrics.is_file():
             return []
         try:
+            if self.metrics.stat().st_size > MAX_FILE:
+                raise ValueError("larger than any of a run")
             with self.metrics.open(encoding="utf-8", newline="") as file:
                 names, *rows = csv.reader(file)
             if len(names) > MAX_COLUMNS:

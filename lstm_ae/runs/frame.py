@@ -14,7 +14,7 @@ import yaml
 
 from lstm_ae.errors import UserError
 from lstm_ae.metrics import Better, find
-from lstm_ae.runs.directory import RunDirectory
+from lstm_ae.runs.directory import MAX_FILE, RunDirectory
 from lstm_ae.runs.lock import is_locked
 from lstm_ae.runs.resume import changes, key_of
 from lstm_ae.runs.settings import EXECUTION_KEYS, SEED_KEYS, flatten
@@ -27,7 +27,6 @@ SPREAD = " std"  # `val/loss std` is the standard deviation (n - 1) of `val/loss
 PARTS = ("train/", "val/", "test/")  # how the name of a metric begins
 NO_CHOICES = re.compile(r"hydra/|sweep$|experiment$")  # config groups that only name whole settings
 MAX_ERROR = 100  # characters of a failed run's error in a note
-MAX_FILE = 20_000_000  # bytes; a file of ours that is larger is not read
 INTERPOLATION = re.compile(r"\$\{([\w.]+)\}")
 CHOICES = re.compile(r"^    choices:\n((?:      .*\n?)+)", re.MULTILINE)
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
@@ -51,7 +50,7 @@ class Contents(NamedTuple):
 def load_runs(*folders: str | Path) -> pd.DataFrame:
     """Every run in or below `folders` as a DataFrame: a row for each, in the order of their paths.
 
-    >>> runs = lstm_ae.load_runs("multirun/digits")  # doctest: +SKIP
+    >>> runs = lstm_ae.load_runs("multirun/synthetic_grid")  # doctest: +SKIP
     >>> runs.groupby("model.hidden_size")["val/accuracy"].agg(["mean", "std"])  # doctest: +SKIP
 
     A run is a directory with a `.hydra/`, a `summary.json` or a `metrics.csv`, and so is an empty one that a sweep has
@@ -107,8 +106,14 @@ def run_directories(root: Path) -> Iterable[Path]:
 
 
 def read_history(path: str | Path) -> History:
-    """The epochs of the run in the directory `path`; empty where it has none that can be read."""
-    return read_run(RunDirectory(path), "").history
+    """The epochs of the run in the directory `path`, over folds their mean; empty where none can be read."""
+    directory = RunDirectory(path)
+    if directory.folds.is_dir():
+        return mean_history([read_history(fold) for fold in sorted(directory.folds.iterdir())])
+    try:
+        return directory.read_metrics()
+    except (UserError, OSError):
+        return []
 
 
 def read_run(directory: RunDirectory, name: str) -> Contents:
@@ -121,25 +126,7 @@ def read_run(directory: RunDirectory, name: str) -> Contents:
     notes: list[str] = []
 
     def attempt(file: Path, read: Callable[[], Any], kind: type, needed: bool = True) -> Any:
-        """What `read` makes of `file`, or an empty `kind`."""
-        label = file.relative_to(directory.path).as_posix()
-        try:
-            if file.stat().st_size > MAX_FILE:
-                raise ValueError("too large")
-            content = read()
-        except FileNotFoundError:
-            if needed:
-                notes.append(f"no {label}")
-            return kind()
-        except (UserError, OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
-            content = None
-        if not isinstance(content, kind):
-            notes.append(f"{label} is broken")
-            return kind()
-        return content
-
-    def from_yaml(file: Path) -> Any:
-        return yaml.load(file.read_bytes(), YAML_LOADER)
+        return read_or_note(notes, file.relative_to(directory.path).as_posix(), file, read, kind, needed)
 
     summary = attempt(directory.summary, directory.read_summary, dict)
     if summary.get("error"):
@@ -150,11 +137,11 @@ def read_run(directory: RunDirectory, name: str) -> Contents:
     overrides = attempt(given, lambda: from_yaml(given), list, needed=False)
     choices = attempt(hydra, lambda: read_choices(hydra.read_text(encoding="utf-8")), dict, needed=False)
     config = changed(config, changes(summary))
+    folds: list[Contents] = []
     if directory.folds.is_dir():
         folds = [read_run(RunDirectory(fold), "") for fold in sorted(directory.folds.iterdir()) if fold.is_dir()]
         history = mean_history([fold.history for fold in folds])
     else:
-        folds = []
         history = attempt(directory.metrics, directory.read_metrics, list, needed=status == "completed")
     if status == "running" and not seems_alive(directory):
         notes.append("no process on this machine is at work on it")
@@ -166,9 +153,6 @@ def read_run(directory: RunDirectory, name: str) -> Contents:
     deviations = {name + SPREAD: statistics.stdev(values) for name, values in by_fold.items() if len(values) > 1}
     if not folds:
         metrics = measured(best, modes, summary)
-    seconds = summary.get("seconds")
-    if not is_number(seconds):
-        seconds = round(sum(row.get("seconds", 0) for row in history), 1) if history else None
     fields = {
         "run": name,
         "path": str(directory.path),
@@ -178,7 +162,7 @@ def read_run(directory: RunDirectory, name: str) -> Contents:
         "mode": ", ".join(modes.values()) or None,
         "epochs": len(history) or None,
         "best_epoch": int(best["epoch"]) if math.isfinite(best.get("epoch", math.nan)) and not folds else None,
-        "seconds": seconds,
+        "seconds": seconds_of(summary, history),
         "parameters": summary["parameters"] if is_number(summary.get("parameters")) else None,
         "git_commit": as_text(summary.get("git_commit")),
         "data": as_text(summary.get("data")),
@@ -188,6 +172,45 @@ def read_run(directory: RunDirectory, name: str) -> Contents:
     }
     settings = {key: as_text(resolved(value, config)) for key, value in config.items()}
     return Contents(fields, choices, settings, metrics, deviations, history, config, changes(summary))
+
+
+def read_or_note(notes: list[str], label: str, file: Path, read: Callable[[], Any], kind: type, needed: bool) -> Any:
+    """What `read()` makes of `file`; where that is not a `kind`, an empty one, and `notes` gets the reason.
+
+    Args:
+        notes: of the run.
+        label: what notes call the file.
+        file: where it is.
+        read: reads it.
+        kind: dict or list.
+        needed: whether it is worth a note if there is no such file.
+    """
+    try:
+        if file.stat().st_size > MAX_FILE:
+            raise ValueError("too large")
+        content = read()
+    except FileNotFoundError:
+        if needed:
+            notes.append(f"no {label}")
+        return kind()
+    except (UserError, OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
+        content = None
+    if not isinstance(content, kind):
+        notes.append(f"{label} is broken")
+        return kind()
+    return content
+
+
+def from_yaml(file: Path) -> Any:
+    """What a YAML file holds, as plain values."""
+    return yaml.load(file.read_bytes(), YAML_LOADER)
+
+
+def seconds_of(summary: Mapping[str, Any], history: History) -> float | None:
+    """How long the epochs took: as the summary says, else as they say themselves."""
+    if is_number(summary.get("seconds")):
+        return summary["seconds"]
+    return round(sum(row.get("seconds", 0) for row in history), 1) if history else None
 
 
 def read_choices(text: str) -> dict[str, Any]:
@@ -279,7 +302,7 @@ def common_metrics(folds: Sequence[dict[str, float]]) -> dict[str, list[float]]:
 
 
 def setting_of(config: Mapping[str, Any]) -> str:
-    """A name for a setting: eight digits of a hash over all but the seed, the fold and how it was carried out."""
+    """A name for a setting: eight characters of a hash over all but the seed, the fold and how it was carried out."""
     told_apart = {key: canonical(value) for key, value in config.items() if key not in (*SEED_KEYS, *EXECUTION_KEYS)}
     return hashlib.sha256(repr(sorted(told_apart.items())).encode()).hexdigest()[:8]
 

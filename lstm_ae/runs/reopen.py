@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lstm_ae.config.build import build_model, choose_device
 from lstm_ae.config.rules import validate_config
-from lstm_ae.data.panel_scaling import min_max, range_columns
+from lstm_ae.data.panel_scaling import own_scaler
 from lstm_ae.errors import UserError
 from lstm_ae.models.autoencoder import Autoencoder, Output
 from lstm_ae.models.inference import predict
@@ -123,14 +123,14 @@ class Run:
         Raises:
             UserError: the data set scales each sequence in a way that only it knows.
         """
-        if OmegaConf.select(self.config, "dataset.scaling") != "window":
+        if not self.spec.own_range:
             raise UserError(
                 f"{self.directory.path}: its data set, {self.spec.name}, scales each sequence in a way that only it "
                 "knows, and your values do not bring their scaling along. A model for other values needs one scaling "
                 "for all sequences, or each by its own range: for a panel dataset.scaling=none or window"
             )
-        bounds = min_max(inputs.double().numpy(), range_columns(self.spec.feature_names))
-        return Scaler(*(torch.from_numpy(bound[:, None]).float() for bound in bounds))
+        scaler = own_scaler(inputs, self.spec.own_range)
+        return Scaler(scaler.low.float(), scaler.high.float())
 
 
 def like(values: Array, result: torch.Tensor) -> Array:

@@ -241,7 +241,7 @@ def is_text(value: Any) -> bool:
 
 
 def cell(value: Any) -> str:
-    """A value as people read it: four significant digits, true / false, blank for nothing."""
+    """A value as people read it: four significant figures, true / false, blank for nothing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool | np.bool_):
@@ -300,7 +300,7 @@ def to_markdown(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Every digit, a column each for mean and deviation."""
+    """Full precision, a column each for mean and deviation."""
     return export(table).to_csv(index=False, lineterminator="\n").rstrip("\n")
 
 

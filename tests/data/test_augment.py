@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_ae.data.augment import Augment, make_augment
+from lstm_ae.data.augment import Augment
 
 
 def seeded(seed=0):
@@ -25,16 +25,16 @@ def sampled_from(augment, height, width, batch=200):
     return [augment(ramp.contiguous(), seeded()) for ramp in ramps(height, width, batch)]
 
 
-def test_nothing_asked_for_is_no_augmentation():
-    assert make_augment(0, 0, (8, 8)) is None
-    assert make_augment(1, 0, (8, 8)) is not None
-    assert make_augment(0, 5, (8, 8)) is not None
+def test_without_shift_and_rotation_nothing_changes_and_no_random_number_is_used():
+    images, generator = torch.rand(6, 8, 8, generator=seeded()), seeded()
+    assert Augment(0, 0, (8, 8))(images, generator) is images
+    assert torch.equal(generator.get_state(), seeded().get_state())
 
 
 @pytest.mark.parametrize("image_shape", [(8, 8), (5, 9), (28, 28)])
-def test_zero_shift_and_rotation_change_nothing(image_shape):
+def test_the_least_shift_changes_next_to_nothing(image_shape):
     images = torch.rand(6, *image_shape, generator=seeded())
-    torch.testing.assert_close(Augment(0, 0, image_shape)(images, seeded()), images, atol=1e-5, rtol=0)
+    torch.testing.assert_close(Augment(1e-9, 0, image_shape)(images, seeded()), images, atol=1e-5, rtol=0)
 
 
 def test_shift_moves_every_pixel_of_an_image_alike_and_at_most_so_far():

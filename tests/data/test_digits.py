@@ -1,12 +1,16 @@
 """scikit-learn's digits, the real ones, whole and in order."""
 
+from functools import partial
+
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from lstm_ae.data.augment import Augment
 from lstm_ae.data.digits import digits
 
-STILL = {"shift": 0, "rotation": 0}
+STILL = partial(Augment, 0, 0)
+MOVED = partial(Augment, 1, 0)
 
 
 def make(order="rows", seed=0, augment=STILL, **options):
@@ -31,7 +35,7 @@ def test_shapes_and_spec(order, shape):
     assert data.train.labels.dtype == torch.int64
     assert data.spec.class_names == tuple("0123456789")
     assert data.spec.image_shape == (8, 8)
-    assert data.augment is None
+    assert data.augment(data.train.inputs, None) is data.train.inputs
     assert [len(part) for part in (data.train, data.val, data.test)] == [1797 - 2 * 359, 359, 359]
 
 
@@ -69,9 +73,9 @@ def test_num_train_and_folds(rows):
 
 @pytest.mark.parametrize("order", ["rows", "pixels"])
 def test_augmentation_knows_the_image(order):
-    data = make(order, augment={"shift": 1, "rotation": 0})
+    data = make(order, augment=MOVED)
     moved = data.augment(data.train.inputs[:4], torch.Generator().manual_seed(0))
-    same = make("rows", augment={"shift": 1, "rotation": 0})
+    same = make("rows", augment=MOVED)
     expected = same.augment(same.train.inputs[:4], torch.Generator().manual_seed(0))
     assert not torch.equal(moved, data.train.inputs[:4])
     assert torch.equal(moved.flatten(1), expected.flatten(1))

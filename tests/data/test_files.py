@@ -111,13 +111,15 @@ def test_a_downloaded_file_is_as_readable_as_any_new_file(served, root):
 
 
 @pytest.mark.parametrize(("name", "content"), [("file.csv", CONTENT), ("file.csv.gz", gzip.compress(CONTENT))])
-def test_a_file_that_is_there_is_used_and_never_touched(served, root, name, content):
+def test_a_file_that_is_there_is_used_and_never_touched(served, root, name, content, caplog):
+    caplog.set_level("INFO")
     place = root / "set" / name
     place.parent.mkdir(parents=True)
     place.write_bytes(content)
     place.chmod(0o444)
     before = place.stat()
     assert public(f"{served.address}/plain.csv").read() == CONTENT
+    assert f"read {place}" in caplog.text
     after = place.stat()
     assert served.requests == []
     assert files_in(root) == [f"set/{name}"]
@@ -136,7 +138,7 @@ def test_a_damaged_file_on_disk_is_named_and_kept(served, root, name, content):
     place.write_bytes(content)
     with pytest.raises(UserError) as refusal:
         public(f"{served.address}/plain.csv").read()
-    assert str(place) in str(refusal.value)
+    assert str(place) in str(refusal.value) and "data set of your own" in str(refusal.value)
     assert place.read_bytes() == content
     assert served.requests == []
 

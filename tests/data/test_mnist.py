@@ -3,16 +3,18 @@
 import gzip
 import hashlib
 import struct
+from functools import partial
 
 import pytest
 import torch
 
 from lstm_ae.data import mnist as module
+from lstm_ae.data.augment import Augment
 from lstm_ae.data.files import PublicFile
 from lstm_ae.data.mnist import mnist, read_idx
 from lstm_ae.errors import UserError
 
-STILL = {"shift": 0, "rotation": 0}
+STILL = partial(Augment, 0, 0)
 # Images per class 0 to 9, as published.
 TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_ae.data.sequence_data import Sequences
+from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.data.splitting import split_all, split_train_val
 from lstm_ae.errors import ConfigError
 from lstm_ae.spec import DataSpec, Scaler
@@ -124,22 +124,36 @@ def test_shuffling_goes_on_with_the_generator():
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=60), st.integers(1, 20), st.integers(0, 2**32))
-def test_shuffled_by_day_the_days_stay_together(days, size, seed):
-    whole = Sequences(torch.zeros(len(days), 3, 2), torch.arange(len(days)), time=torch.tensor(days))
+def test_shuffled_by_time_sequences_of_one_time_stay_together(times, size, seed):
+    whole = Sequences(torch.zeros(len(times), 3, 2), torch.arange(len(times)), time=torch.tensor(times))
     batches = list(whole.shuffled(size, seeded(seed), by_time=True))
-    assert positions(*(batch.labels for batch in batches)) == list(range(len(days)))
+    assert positions(*(batch.labels for batch in batches)) == list(range(len(times)))
     order = torch.cat([batch.time for batch in batches])
-    assert len(order.unique_consecutive()) == len(set(days))
+    assert len(order.unique_consecutive()) == len(set(times))
     assert {len(batch) for batch in batches[:-1]} <= {size}
 
 
-def test_by_day_both_the_days_and_what_is_in_them_are_shuffled():
+def test_by_time_both_the_times_and_what_is_in_them_are_shuffled():
     whole = Sequences(torch.zeros(60, 3, 2), torch.arange(60), time=torch.arange(60) // 20)
     orders = [
         torch.cat([batch.labels for batch in whole.shuffled(60, seeded(seed), by_time=True)]) for seed in range(9)
     ]
     assert len({tuple(order.tolist()) for order in orders}) == 9
     assert len({tuple((order // 20).unique_consecutive().tolist()) for order in orders}) > 1
+
+
+def test_the_unseen_steps_of_the_target_are_the_last_of_a_forecast():
+    targets = torch.arange(24.0).view(2, 4, 3)  # two of the four steps lie inside the input; three features
+    part = Sequences(torch.zeros(2, 5, 3), targets=targets, horizon=2)
+    assert part.truth().tolist() == [[6, 9], [18, 21]]
+    assert torch.equal(part.unseen(-targets), -part.truth())
+
+
+def test_the_scaling_of_a_part_is_its_own_or_the_data_set_s():
+    own = Sequences(torch.zeros(2, 5, 1), low=torch.ones(2, 1, 1), high=torch.full((2, 1, 1), 3.0))
+    common = SequenceData(DataSpec("made", 5, 1), Scaler(0, 1), stack(2), stack(2), stack(2), batch_size=2)
+    assert common.scaler_of(common.test) == Scaler(0, 1)
+    assert common.scaler_of(own).high[0] == 3
 
 
 def test_sequences_without_labels():

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from lstm_ae.forecasting.baselines import unseen
-from lstm_ae.forecasting.rollout import make_forecaster, roll_out, used_until
+from lstm_ae.forecasting.plan import used_until
+from lstm_ae.forecasting.rollout import make_forecaster, roll_out
 from lstm_ae.models.inference import predict
-from tests.data.stocks import make_panel, stocks
+from tests.data.panels import made_data
 from tests.models.test_forecast_heads import decoder_head, linear_head, weights_drawn
 
 KNOWN = torch.arange(1.0, 7).double().view(1, 6, 1)
@@ -23,7 +23,7 @@ def reading(log, ahead=1):
     return forecast
 
 
-def test_a_sliding_window_reads_the_last_days_of_the_growing_signal():
+def test_a_sliding_window_reads_the_last_steps_of_the_growing_signal():
     log = []
     assert roll_out(reading(log), KNOWN, 3, window=2).tolist() == [[11, 17, 28]]
     assert log == [[5, 6], [6, 11], [11, 17]]
@@ -35,7 +35,7 @@ def test_a_growing_prefix_reads_all_of_it():
     assert [len(read) for read in log] == [6, 7, 8] and log[2] == [1, 2, 3, 4, 5, 6, 21, 42]
 
 
-def test_several_days_at_once_are_all_appended_and_the_surplus_is_cut():
+def test_several_steps_at_once_are_all_appended_and_the_surplus_is_cut():
     log, told = [], []
     assert roll_out(reading(log, ahead=2), KNOWN, 3, 2, told.append).tolist() == [[11, 11, 22]]
     assert log == [[5, 6], [11, 11]] and told == [2, 2]
@@ -49,15 +49,15 @@ def test_the_target_alone_can_be_forecast_for_a_horizon():
 @pytest.mark.parametrize("head", ["decoder", "linear"])
 @pytest.mark.parametrize("scaling", ["window", "series", "none"])
 @pytest.mark.parametrize(
-    "options", [{}, {"horizon": 3}, {"forecast_target": "shifted"}, {"features": ["high", "volume"]}]
+    "options", [{}, {"horizon": 3}, {"forecast_target": "shifted"}, {"features": ["level", "flow"]}]
 )
-def test_one_step_is_the_forecast_of_the_window(monkeypatch, head, scaling, options):
+def test_one_step_is_the_forecast_of_the_window(head, scaling, options):
     from functools import partial
 
     from lstm_ae.models.autoencoder import Autoencoder
     from tests.models.parts import OPEN_GATE, make_decoder, make_encoder
 
-    data = stocks(monkeypatch, make_panel(), scaling=scaling, **options)
+    data = made_data(scaling=scaling, **options)
     spec = data.spec
     model = Autoencoder(
         spec.length, spec.features, 0, make_encoder, partial(make_decoder, "repeat_context"),
@@ -66,18 +66,18 @@ def test_one_step_is_the_forecast_of_the_window(monkeypatch, head, scaling, opti
     )  # fmt: skip
     weights_drawn(model)
     test = data.test
-    days = test.time[:, None] + torch.arange(spec.length)
-    known = torch.from_numpy(data.panel.values)[test.series[:, None], days]
-    rolled = roll_out(make_forecaster(model, data, test.series, scaling), known, spec.horizon, spec.length)
+    times = test.time[:, None] + torch.arange(spec.length)
+    known = torch.from_numpy(data.panel.values)[test.series[:, None], times]
+    rolled = roll_out(make_forecaster(model, data, test.series), known, spec.horizon, spec.length)
     forecast = predict(model, test.inputs).forecast[:, -spec.horizon :, :1]
     expected = (test.scaler.first(1)).inverse(forecast)[..., 0]
-    assert rolled.shape == unseen(test).shape
+    assert rolled.shape == test.truth().shape
     torch.testing.assert_close(rolled, expected.double(), rtol=1e-4, atol=1e-3)
 
 
-def test_days_that_were_used(monkeypatch):
-    assert (used_until(stocks(monkeypatch, make_panel()), "by_time") == 48).all()
-    data = stocks(monkeypatch, make_panel(), split="by_series")
-    ends = used_until(data, "by_series")
+def test_times_that_were_used():
+    assert (used_until(made_data()) == 48).all()
+    data = made_data(split="by_series")
+    ends = used_until(data)
     assert set(np.flatnonzero(ends == 0)) == set(data.test.series.tolist()) and set(ends) == {0, 60}
-    assert (used_until(stocks(monkeypatch, make_panel(), split="random_windows"), "random_windows") == 60).all()
+    assert (used_until(made_data(split="random_windows")) == 60).all()

@@ -1,27 +1,30 @@
 """Scores of forecasts: by hand, and tests of significance that are as often wrong as they say."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from lstm_ae.forecasting.baselines import naive_forecasts, unseen
-from lstm_ae.forecasting.scores import diebold_mariano, direction, score
-from tests.data.stocks import make_panel, stocks
+from lstm_ae.forecasting.baselines import naive_forecasts
+from lstm_ae.forecasting.scores import diebold_mariano, right_direction, score
+from tests.data.panels import made_data, make_panel
 
 
-def test_scores_by_hand(monkeypatch):
-    """One company that rises by a dollar a day: persistence is a dollar off, the truth is not."""
-    panel = make_panel(symbols=1)
+def test_scores_by_hand():
+    """One series that rises by one a step: persistence is off by one, the truth is not."""
+    panel = make_panel(series=1)
     panel.values[:] = np.arange(100, 160)[None, :, None]
-    data = stocks(monkeypatch, panel)
+    data = made_data(panel)
     naive = naive_forecasts(data)
-    model, found = score(unseen(data.test), naive, data)
-    assert found["forecast_unseen/persistence"] == pytest.approx((1 / 4) ** 2, rel=1e-4)  # five days span four dollars
-    assert found["forecast_mae_dollars/persistence"] == pytest.approx(1, rel=1e-4)
-    assert found["forecast_mse_dollars/moving_average"] == pytest.approx(9, rel=1e-4)
+    model, found = score(data.test.truth(), naive, data)
+    assert found["forecast_unseen/persistence"] == pytest.approx(
+        (1 / 4) ** 2, rel=1e-4
+    )  # five steps span a range of four
+    assert found["forecast_mae_metres/persistence"] == pytest.approx(1, rel=1e-4)
+    assert found["forecast_mse_metres/moving_average"] == pytest.approx(9, rel=1e-4)
     assert found["forecast_mase/persistence"] == pytest.approx(1, rel=1e-4)
     assert found["forecast_mase/moving_average"] == pytest.approx(3, rel=1e-4)
     assert found["forecast_skill/drift"] == pytest.approx(1, abs=1e-4)
@@ -33,46 +36,46 @@ def test_scores_by_hand(monkeypatch):
     assert model["forecast_times"] == len(data.test)
 
 
-def test_the_majority_is_the_training_part_s(monkeypatch):
-    panel = make_panel(symbols=1)
+def test_the_majority_is_the_training_part_s():
+    panel = make_panel(series=1)
     up, down = np.arange(48), np.arange(12)
     panel.values[:] = (100 + np.concatenate([up, 47 - 2 * down]))[None, :, None]
-    data = stocks(monkeypatch, panel)
-    _, found = score(unseen(data.test), naive_forecasts(data), data)
+    data = made_data(panel)
+    _, found = score(data.test.truth(), naive_forecasts(data), data)
     assert found["forecast_direction/majority"] == 0
 
 
-def test_direction_leaves_days_without_a_change_out():
+def test_steps_without_a_change_have_no_direction():
     last = torch.zeros(4, 1)
     truth = torch.tensor([[1.0], [-1], [0], [2]])
-    assert direction(torch.tensor([[0.1], [0.1], [5], [0.1]]), truth, last) == pytest.approx(2 / 3)
-    assert direction(last, truth, last) is None
-    assert direction(truth, last, last) is None
+    assert right_direction(torch.tensor([[0.1], [0.1], [5], [0.1]]), truth, last) == pytest.approx(2 / 3)
+    assert right_direction(last, truth, last) is None
+    assert right_direction(truth, last, last) is None
 
 
-def test_diebold_mariano_is_a_t_test_of_daily_means():
+def test_diebold_mariano_is_a_t_test_of_the_means_of_each_time():
     generator = torch.Generator().manual_seed(0)
-    day = torch.arange(600) // 20  # 30 days of 20 companies
-    loss, rival = torch.rand(2, 600, generator=generator)
-    outcome = diebold_mariano(loss, rival, day)
-    expected = stats.ttest_1samp((rival - loss).view(30, 20).mean(1), 0)
+    time = torch.arange(600) // 20  # 30 times of 20 series
+    loss, baseline = torch.rand(2, 600, generator=generator)
+    outcome = diebold_mariano(loss, baseline, time)
+    expected = stats.ttest_1samp((baseline - loss).view(30, 20).mean(1), 0)
     assert outcome.statistic == pytest.approx(expected.statistic, rel=1e-6)
     assert outcome.p == pytest.approx(expected.pvalue, rel=1e-6)
-    assert outcome.days == 30
+    assert outcome.times == 30
 
 
-def test_copies_of_a_company_add_no_evidence():
+def test_copies_of_a_series_add_no_evidence():
     generator = torch.Generator().manual_seed(0)
-    day = torch.arange(40)
-    loss, rival = torch.rand(2, 40, generator=generator)
-    one = diebold_mariano(loss, rival, day)
-    many = diebold_mariano(loss.repeat(50), rival.repeat(50), day.repeat(50))
-    assert many.statistic == pytest.approx(one.statistic) and many.days == one.days == 40
+    time = torch.arange(40)
+    loss, baseline = torch.rand(2, 40, generator=generator)
+    one = diebold_mariano(loss, baseline, time)
+    many = diebold_mariano(loss.repeat(50), baseline.repeat(50), time.repeat(50))
+    assert many.statistic == pytest.approx(one.statistic) and many.times == one.times == 40
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
 def test_equal_forecasts_are_called_different_as_rarely_as_the_level_says(horizon):
-    """Losses of overlapping forecasts are correlated over horizon - 1 days; the test knows."""
+    """Losses of overlapping forecasts are correlated over horizon - 1 times; the test knows."""
     generator = torch.Generator().manual_seed(0)
     rejected = []
     for _ in range(400):
@@ -81,7 +84,7 @@ def test_equal_forecasts_are_called_different_as_rarely_as_the_level_says(horizo
     assert 0.01 < np.mean(rejected) < (0.09 if horizon == 1 else 0.13)  # Bartlett weights are a little too sure
 
 
-def test_no_test_without_days_or_differences():
+def test_no_test_without_times_or_differences():
     assert diebold_mariano(torch.rand(9), torch.rand(9), torch.arange(9) % 2) is None
     assert diebold_mariano(torch.ones(9), torch.ones(9), torch.arange(9)) is None
 
@@ -90,18 +93,34 @@ def test_no_test_without_days_or_differences():
     "options",
     [
         {"scaling": "none"},
-        {"scaling": "series", "features": ["high", "open", "volume"]},
+        {"scaling": "series", "features": ["level", "left", "flow"]},
         {"forecast_target": "shifted"},
-        {"horizon": 3, "target": "volume"},
+        {"horizon": 3, "target": "flow"},
         {"window": None, "split": "by_series", "forecast_target": "shifted"},
     ],
 )
-def test_any_setting_is_scored_with_finite_numbers(monkeypatch, options):
+def test_any_setting_is_scored_with_finite_numbers(options):
     panel = make_panel()
     panel.values[0] = 20.0  # constant windows
-    data = stocks(monkeypatch, panel, **options)
+    data = made_data(panel, **options)
     naive = naive_forecasts(data)
     model, found = score(naive["ridge"], naive, data)
     assert all(math.isfinite(value) for value in (model | found).values())
-    unit = "shares" if options.get("target") == "volume" else "dollars"
-    assert f"forecast_mae_{unit}" in model and model["forecast_mase"] == found["forecast_mase/ridge"]
+    assert "forecast_mae_metres" in model and model["forecast_mase"] == found["forecast_mase/ridge"]
+
+
+def test_without_a_unit_the_errors_are_in_original_ones():
+    data = made_data(unit="")
+    naive = naive_forecasts(data)
+    model, found = score(naive["drift"], naive, data)
+    assert model["forecast_mae_original"] == found["forecast_mae_original/drift"]
+
+
+def test_sequences_without_a_time_are_a_sample_of_their_own():
+    data = made_data()
+    parts = {part: replace(getattr(data, part), time=None, series=None) for part in ("train", "val", "test")}
+    data = replace(data, panel=None, **parts)
+    naive = naive_forecasts(data)
+    model, _ = score(naive["ridge"], naive, data)
+    assert model["forecast_times"] == len(data.test) and "forecast_dm_persistence" in model
+    assert "forecast_dm_ridge_time_effects" not in model

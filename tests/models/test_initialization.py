@@ -95,7 +95,7 @@ def test_linear_memory_brings_each_step_back_in_its_turn_under_one_readout(decod
     model = make_autoencoder(decoder, initialization=OPEN, length=9, reverse=reverse).double()
     impulses = 1e-3 * torch.eye(9).double()[:, :, None] * torch.rand(3).double()
     states = []
-    model.decoder.lstm.register_forward_hook(lambda module, inputs, outputs: states.append(outputs[0]))
+    model.decoder.output.register_forward_pre_hook(lambda module, inputs: states.append(inputs[0]))
     context = model(impulses).context
     written = model.decoder.in_data_order(states[0])
     if decoder == "repeat_context":

@@ -4,6 +4,7 @@ from functools import partial
 
 import torch
 
+from lstm_ae.data.augment import Augment
 from lstm_ae.data.digits import digits
 from lstm_ae.metrics import monitored
 from lstm_ae.training.objective import Objective
@@ -18,7 +19,7 @@ sgd = partial(torch.optim.SGD, lr=0.1)
 def make_data(shift=0, rotation=0, **options):
     """45 images to train, in batches of 16 with a shorter last one; 36 to validate."""
     defaults = {"order": "rows", "batch_size": 16, "val_fraction": 0.02, "test_fraction": 0.02, "num_train": 45}
-    return digits(**defaults | options, seed=0, augment={"shift": shift, "rotation": rotation})
+    return digits(**defaults | options, seed=0, augment=partial(Augment, shift, rotation))
 
 
 def make_model(head="context", **options):

@@ -257,7 +257,7 @@ function drawTable() {
     for (const name of data.columns) {
       const linked = name === data.columns[0];
       const cell = element("td", line, {}, name === "status" || linked ? null : row.text[name]);
-      if (linked && row.links.length > 1) cell.append(`${row.text[name]}: `);
+      if (linked && name !== "run") cell.append(`${row.text[name]}: `);
       if (linked) row.links.forEach(([run, address], k) => element("a", cell, {"href": address}, k ? ` ${run}` : run));
       if (isNumber(row.cells[name])) cell.classList.add("number");
       if (name === "status") element("span", cell, {class: `status ${row.status}`}, row.text.status);

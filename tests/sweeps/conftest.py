@@ -91,6 +91,7 @@ def start_program(tmp_path):
     """Starts the foreign program in an empty directory, by default as a script."""
     folder = tmp_path / "package"
     folder.mkdir()
+    (folder / "__init__.py").touch()
     (folder / "program.py").write_text(PROGRAM)
     (folder / "program.yaml").write_text(CONFIG.format(conf=CONF))
 

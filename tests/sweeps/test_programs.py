@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from lstm_ae.sweeps.claiming import counted
 from tests.commands import wait_for
-from tests.sweeps.conftest import succeed, summary, trials_of, workers_of
+from tests.sweeps.conftest import succeed, summary, trials_of
 
 
 def test_workers_start_the_console_script_that_the_user_started(start_program, tmp_path):
@@ -18,7 +18,6 @@ def test_workers_start_the_console_script_that_the_user_started(start_program, t
     script.parent.mkdir()
     path = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n"
     script.write_text(path + "from package.program import main\nmain()\n")
-    (tmp_path / "package" / "__init__.py").touch()
     output = succeed(start_program("x=0,1,2", "hydra.sweeper.n_jobs=2", how=[script]))
     directory = tmp_path / "multirun" / "foreign"
     assert sorted((trial.params["x"], trial.value) for trial in trials_of(directory)) == [(0, 1), (1, 0), (2, 1)]
@@ -30,11 +29,18 @@ def test_workers_start_the_console_script_that_the_user_started(start_program, t
 
 def test_two_commands_work_on_one_study_and_a_dead_worker_costs_its_trial(start_program, tmp_path):
     directory = tmp_path / "multirun" / "foreign"
-    both = [
-        start_program("x=0,1,2,3", "seconds=2", how=how) for how in (["package/program.py"], ["-m", "package.program"])
-    ]
-    wait_for(lambda: len(list(directory.glob("*/.hydra/overrides.yaml"))) >= 2)
-    (victim,) = workers_of(both[0].pid)
+    ways = (["package/program.py"], ["-m", "package.program"])
+    both = [start_program("x=0,1,2,3", "seconds=2", how=how) for how in ways]
+
+    def at_work():
+        if not list(directory.glob("*/.hydra/overrides.yaml")):
+            return {}
+        running = [trial for trial in trials_of(directory) if trial.state == TrialState.RUNNING]
+        workers = [trial.user_attrs["worker"] for trial in running if "worker" in trial.user_attrs]
+        return {worker["supervisor"]: worker["pid"] for worker in workers}
+
+    wait_for(lambda: len(at_work()) == 2)
+    victim = next(iter(at_work().values()))
     os.kill(victim, signal.SIGKILL)
     for process in both:
         succeed(process)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from lstm_ae.figures.style import MARKERS, shortened
+from lstm_ae.figures.style import MARKERS, TEAL, shortened
 
 SHOWN_CONTEXTS = 3000  # points that a scatter plot can bear
 NAMED_CLASSES = 60  # more names than this do not fit beside a figure
@@ -18,7 +18,7 @@ def confusion(class_names: tuple[str, ...], labels: Tensor, predicted: Tensor) -
     """How many of each class were taken for which."""
     classes = len(class_names)
     counts = (labels * classes + predicted).bincount(minlength=classes**2).view(classes, classes).numpy()
-    size = min(max(5.2, 0.36 * classes), 16)
+    size = min(max(5.2, 0.36 * classes), 16) if classes <= NAMED_CLASSES else 8
     figure = Figure(figsize=(size + 0.9, size + 0.7))
     axes = figure.subplots()
     # Shaded by the share of the true class, square-rooted: the few mistakes are what one looks for.
@@ -49,7 +49,7 @@ def contexts(class_names: tuple[str, ...], context: Tensor, labels: Tensor | Non
     figure = Figure(figsize=(7, 5.6))
     axes = figure.subplots()
     if labels is None or not class_names:
-        axes.scatter(points[:, 0], points[:, 1], s=12, alpha=0.5, linewidths=0, color="#00798c")
+        axes.scatter(points[:, 0], points[:, 1], s=12, alpha=0.5, linewidths=0, color=TEAL)
     else:
         scatter_classes(figure, axes, class_names, points, labels[:SHOWN_CONTEXTS].numpy())
     axes.set(xlabel=f"first principal component ({first:.0%} of the variance)", ylabel=f"second ({second:.0%})",

@@ -22,15 +22,17 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
 }
 
+INK, RED, TEAL, YELLOW, PURPLE = "#1b1b1b", "#d1495b", "#00798c", "#edae49", "#8d6a9f"
+
 # Lines, as keyword arguments of `Axes.plot`.
-ORIGINAL: dict[str, Any] = {"color": "#1b1b1b", "linestyle": "-", "label": "original"}
-RECONSTRUCTION: dict[str, Any] = {"color": "#d1495b", "linestyle": "--", "label": "reconstruction"}
-FORECAST: dict[str, Any] = {"color": "#00798c", "linestyle": "-.", "label": "forecast"}
-PERSISTENCE: dict[str, Any] = {"color": "#edae49", "linestyle": ":", "label": "persistence"}
-DRIFT: dict[str, Any] = {"color": "#8d6a9f", "linestyle": (0, (5, 1, 1, 1, 1, 1)), "label": "drift"}
+ORIGINAL: dict[str, Any] = {"color": INK, "linestyle": "-", "label": "original"}
+RECONSTRUCTION: dict[str, Any] = {"color": RED, "linestyle": "--", "label": "reconstruction"}
+FORECAST: dict[str, Any] = {"color": TEAL, "linestyle": "-.", "label": "forecast"}
+PERSISTENCE: dict[str, Any] = {"color": YELLOW, "linestyle": ":", "label": "persistence"}
+DRIFT: dict[str, Any] = {"color": PURPLE, "linestyle": (0, (5, 1, 1, 1, 1, 1)), "label": "drift"}
 MEAN: dict[str, Any] = {"color": "0.4", "linestyle": ":", "label": "variance (the error of predicting the mean)"}
-TRAIN: dict[str, Any] = {"color": "#00798c", "linestyle": "--", "label": "train"}
-VALIDATION: dict[str, Any] = {"color": "#d1495b", "linestyle": "-", "label": "validation"}
+TRAIN: dict[str, Any] = {"color": TEAL, "linestyle": "--", "label": "train"}
+VALIDATION: dict[str, Any] = {"color": RED, "linestyle": "-", "label": "validation"}
 LIMIT: dict[str, Any] = {"color": "0.3", "linestyle": (0, (1, 2)), "linewidth": 1}  # marks a place on an axis
 MARKERS = "o^sDvP*"  # of classes, with the ten colours of matplotlib's cycle: 70 classes all look different
 

@@ -22,16 +22,16 @@ def made(count=12, length=8, features=1, classes=(), labelled=True, constant=Fal
     """Data with `count` sequences in each part, and an output for its test part."""
     generator = torch.Generator().manual_seed(0)
 
-    def draw(*shape):
+    def values(*shape):
         return torch.full(shape, 0.5) if constant else torch.rand(shape, generator=generator)
 
     labels = torch.arange(count) % len(classes) if classes and labelled else None
-    part = Sequences(draw(count, length, features), labels)
+    part = Sequences(values(count, length, features), labels)
     spec = {"name": "made", "length": length, "features": features, "class_names": tuple(classes), **spec}
-    logits = draw(count, len(classes)) if labels is not None else None
+    logits = values(count, len(classes)) if labels is not None else None
     return (
         SequenceData(DataSpec(**spec), Scaler(0.0, 10.0), part, part, part, batch_size=4),
-        Output(draw(count, context), part.inputs if constant else draw(count, length, features), logits),
+        Output(values(count, context), part.inputs if constant else values(count, length, features), logits),
     )
 
 

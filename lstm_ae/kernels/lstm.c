@@ -417,12 +417,12 @@ static void clear_padding(const Layer *l, long row, float *tensor, long batch, l
 }
 
 /* Between a row of units and the tiles [tiles][rows][tile] that the elementwise part works on. */
-INLINE void to_tiles(const Plan *p, long units, const float *from, float *to, long rows, long row) {
-    for (long u = 0; u < units; u++) to[(u / p->tile * rows + row) * p->tile + u % p->tile] = from[u];
+static void to_tiles(const Plan *p, long units, const float *from, float *to, long rows, long row) {
+    for (long u = 0; u < units; u += p->tile) copy(to + u * rows + row * p->tile, from + u, min(p->tile, units - u));
 }
 
 static void from_tiles(const Plan *p, long units, const float *from, long rows, long row, float *to) {
-    for (long u = 0; u < units; u++) to[u] = from[(u / p->tile * rows + row) * p->tile + u % p->tile];
+    for (long u = 0; u < units; u += p->tile) copy(to + u, from + u * rows + row * p->tile, min(p->tile, units - u));
 }
 
 /* --- Elementwise --------------------------------------------------------------------------------------------------- */

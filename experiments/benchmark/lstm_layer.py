@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from lstm_ae.kernels import LSTM, choose_backend, clip_and_step, describe, use_backend
 from lstm_ae.kernels.compiling import compiler
-from lstm_ae.training.processor import keep_freed_memory
+from lstm_ae.training.process_settings import keep_freed_memory
 
 LAYERS = [
     (32, 50, 1, 8),
@@ -167,7 +167,7 @@ def pyramid(options: argparse.Namespace, threads: int, rate: float) -> None:
         state = tuple(torch.rand(1, batch, units, requires_grad=True) for _ in range(2))
 
         def encode(lstm: nn.LSTM, x: Tensor = x) -> Tensor:
-            _, (hidden, _) = lstm(x, need_states=False) if isinstance(lstm, LSTM) else lstm(x)
+            hidden, _ = lstm.last_state(x) if isinstance(lstm, LSTM) else lstm(x)[1]
             return hidden[0]
 
         def decode(lstm: nn.LSTM, batch: int = batch, steps: int = steps, state: tuple = state) -> Tensor:
@@ -196,7 +196,7 @@ class SmallAutoencoder(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(batch, steps, inputs) -> the same."""
-        _, (context, _) = self.encoder(inputs, need_states=False)
+        context, _ = self.encoder.last_state(inputs)
         return self.output(self.decoder.repeat(context[-1], inputs.shape[1])[0])
 
 

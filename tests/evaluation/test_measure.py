@@ -9,7 +9,7 @@ from torch import nn
 from lstm_ae.evaluation.measure import evaluate
 from lstm_ae.models.autoencoder import Output
 from lstm_ae.training.objective import Objective
-from tests.data.stocks import make_panel, stocks
+from tests.data.panels import made_data
 from tests.figures.made_data import made
 
 
@@ -44,8 +44,8 @@ def test_a_classifier_stands_beside_the_majority_and_a_logistic_regression():
     assert 0 <= result.baselines["test/accuracy/logistic_regression"] <= 1
 
 
-def test_a_forecaster_stands_beside_the_naive_forecasts(monkeypatch):
-    data = stocks(monkeypatch, make_panel())
+def test_a_forecaster_stands_beside_the_naive_forecasts():
+    data = made_data()
     model = Model(forecast=lambda inputs: inputs[:, -1:, :1])  # it is persistence
     result = evaluate(model, Objective(0.5), data)
     assert set(result.naive) == {"persistence", "drift", "moving_average", "ridge", "ridge_time_effects"}

@@ -114,7 +114,7 @@ def record_start(
     log.info("run directory %s", directory.path)
     before = directory.read_summary().get("backend")
     if config.resume is not None and before not in (None, describe(backend)):
-        log.warning("this run was begun with backend %s: its numbers will differ in their last digits", before)
+        log.warning("this run was begun with backend %s: its numbers will differ in their last decimals", before)
     directory.update_summary(
         monitor=OmegaConf.to_object(config.monitor) if isinstance(config.monitor, ListConfig) else config.monitor,
         parameters=parameters,

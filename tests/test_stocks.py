@@ -8,7 +8,7 @@ import pytest
 
 import lstm_ae
 from lstm_ae import train as train_command
-from lstm_ae.data.sp500 import read_prices
+from lstm_ae.data.sp500 import CSV, read_prices
 from lstm_ae.errors import UserError
 from tests.commands import call, run, train
 
@@ -93,12 +93,13 @@ def test_leaky_settings_say_so(tmp_path, real_stocks):
     done = run("train", *TINY, "dataset.split=random_windows", "dataset.scaling=series_full", "hydra.run.dir=run",
                cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert f"read {real_stocks / CSV.name}" in (tmp_path / "run" / "train.log").read_text()
     words = "leaky: split=random_windows, scaling=series_full"
     assert words in done.stdout + done.stderr and words in (tmp_path / "run" / "train.log").read_text()
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["leaky"] == words.removeprefix("leaky: ").split(
         ", "
     )
-    with pytest.raises(UserError, match="series_full scales each company"):
+    with pytest.raises(UserError, match="sp500, scales each sequence in a way that only it knows"):
         lstm_ae.load_run(tmp_path / "run").encode(np.ones((2, 50, 1)))
 
 
@@ -108,7 +109,7 @@ def test_leaky_settings_say_so(tmp_path, real_stocks):
         (["dataset=sp500", "dataset.symbols=[GOOGL,GOGL]"], "dataset.symbols=GOGL"),
         (["dataset=sp500", "dataset.symbols=[]"], "dataset.symbols="),
         (["dataset=sp500", "dataset.target=price"], "dataset.target=price: must be one of open, high"),
-        (["dataset=sp500", "dataset.forecast_target=null", "model=forecaster"], "forecast_target=shifted"),
+        (["dataset=sp500", "dataset.forecast_target=null", "model=forecaster"], "needs data with steps to forecast"),
         (["dataset=sp500_series", "dataset.split=by_time"], "dataset.split=by_time"),
         (["dataset=sp500", "model=classifier"], "needs data with classes"),
         (
@@ -119,7 +120,9 @@ def test_leaky_settings_say_so(tmp_path, real_stocks):
             ["dataset=sp500", "model=forecaster", "objective.time_effect_weight=2"],
             "objective.time_effect_weight=2: must be a number",
         ),
-        (["dataset=sp500", "model=forecaster", "monitor=val/accuracy"], "val/forecast_unseen"),
+        (["dataset=sp500", "model=forecaster", "monitor=val/loss2"], "val/forecast_unseen"),
+        (["dataset=sp500", "dataset.forecast_target=last_day"], "one of ahead (once called last_day), shifted, or null"),
+        (["dataset=sp500", "dataset.window=1"], "dataset.window=1: must be a whole number >= 2, or null"),
         (["dataset=sp500", "model=forecaster", "monitor=val/forecast", "mode=max"], "mode=min"),
     ],
 )

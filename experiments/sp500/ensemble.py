@@ -1,4 +1,4 @@
-"""The mean of several runs' forecasts, held against the linear models on the validation and on the test days.
+"""The mean of several runs' forecasts, beside the linear models on the validation and on the test days.
 
 python experiments/sp500/ensemble.py RUN_DIR RUN_DIR ...
 """
@@ -14,7 +14,7 @@ from lstm_ae.forecasting.baselines import naive_forecasts
 from lstm_ae.forecasting.scores import score
 from lstm_ae.models.inference import predict
 
-RIVALS = ("ridge", "ridge_time_effects")
+LINEAR = ("ridge", "ridge_time_effects")
 
 
 def main(*directories: str) -> None:
@@ -28,14 +28,15 @@ def main(*directories: str) -> None:
     for name, part in (("validation", data.val), ("test", data.test)):
         measured = replace(data, test=part)
         naive = naive_forecasts(measured)
-        forecasts = [predict(run.model, part.inputs).forecast[:, -part.horizon :, 0] for run in runs]
+        forecasts = [part.unseen(predict(run.model, part.inputs).forecast) for run in runs]
         mean = torch.stack(forecasts).mean(0)
         for label, forecast in zip([*directories, f"mean of {len(runs)}"], [*forecasts, mean], strict=True):
             found, baselines = score(forecast, naive, measured)
             print(f"{name}: {label}: skill {found['forecast_skill']:.2%}, MASE {found['forecast_mase']:.3f}")
-            for rival in RIVALS:
-                statistic, p = (found[f"forecast_{kind}_{rival}"] for kind in ("dm", "p"))
-                print(f"    {rival}: skill {baselines[f'forecast_skill/{rival}']:.2%}, {statistic:+.2f}, p = {p:.2g}")
+            for baseline in LINEAR:
+                statistic, p = (found[f"forecast_{kind}_{baseline}"] for kind in ("dm", "p"))
+                skill = baselines[f"forecast_skill/{baseline}"]
+                print(f"    {baseline}: skill {skill:.2%}, {statistic:+.2f}, p = {p:.2g}")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def evaluate(model: Autoencoder, objective: Objective, data: SequenceData) -> Ev
         baselines |= accuracy_baselines(data.train, part)
     if output.forecast is not None:
         naive = naive_forecasts(data)
-        scores, naive_scores = score(output.forecast[:, -part.horizon :, 0], naive, data)
+        scores, naive_scores = score(part.unseen(output.forecast), naive, data)
         test = test | scores | test  # the objective's value, where both measure the same error
         baselines |= naive_scores
     return Evaluation(

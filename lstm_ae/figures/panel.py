@@ -42,7 +42,7 @@ class Windows:
     def scaled(self) -> dict[str, Tensor]:
         """The forecasts of the model and the naive ones of the target after the input, (n, horizon), scaled."""
         forecast = self.output.forecast
-        mine = {} if forecast is None else {"forecast": forecast[:, -self.test.horizon :, 0]}
+        mine = {} if forecast is None else {"forecast": self.test.unseen(forecast)}
         return mine | self.naive
 
     @cached_property
@@ -165,7 +165,7 @@ def whole_window(windows: Windows) -> Figure:
 def against_baselines(windows: Windows) -> Figure:
     """The error after the input of the model and of every baseline, with the skill against persistence."""
     metric, test = find("test/forecast_unseen"), windows.test
-    truth = np.asarray(test.targets)[:, -test.horizon :, 0]
+    truth = np.asarray(test.truth())
     errors = {name: float(np.square(values.numpy() - truth).mean()) for name, values in windows.scaled.items()}
     base = errors["persistence"]
     names = list(errors)[::-1]

@@ -26,6 +26,7 @@ def clip_and_step(optimizer: torch.optim.Optimizer, max_norm: float | None, back
     ]
     if (
         backend == "native"
+        and isinstance(optimizer, torch.optim.Adam)
         and type(optimizer) in (torch.optim.Adam, torch.optim.AdamW)
         and all(_is_plain(group) for group, _ in groups)
         and all(_is_simple(parameter) and _is_simple(parameter.grad) for _, chosen in groups for parameter in chosen)
@@ -81,6 +82,7 @@ def _fields(state: dict, parameter: Tensor) -> tuple[int, ...]:
         state["step"] = torch.tensor(0.0)
         state["exp_avg"] = torch.zeros_like(parameter)
         state["exp_avg_sq"] = torch.zeros_like(parameter)
+    assert parameter.grad is not None
     return (
         parameter.data_ptr(),
         parameter.grad.data_ptr(),

@@ -1,8 +1,8 @@
 """Fits the polynomial behind the sigmoid and the tanh of `lstm.c`, and states the error.
 
-Both need e^x for x <= 0, and the tanh needs e^x - 1 without losing the digits of a small x. With n the integer nearest
-to x / ln 2 and r = x - n ln 2, e^x = 2^n (1 + r q(r)) on |r| <= ln 2 / 2, where q(r) = (e^r - 1) / r is smooth: a
-polynomial whose largest relative error is as small as it can be (Remez 1934) takes its place.
+Both need e^x for x <= 0, and the tanh needs e^x - 1 without losing the precision of a small x. With n the integer
+nearest to x / ln 2 and r = x - n ln 2, e^x = 2^n (1 + r q(r)) on |r| <= ln 2 / 2, where q(r) = (e^r - 1) / r is
+smooth: a polynomial whose largest relative error is as small as it can be (Remez 1934) takes its place.
 
     python -m lstm_ae.kernels.fit_activations
 

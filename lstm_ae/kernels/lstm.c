@@ -56,6 +56,7 @@
 typedef float vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t bits __attribute__((vector_size(4 * LANES)));
 typedef float unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
 
 INLINE vec load(const float *from) { return *(const unaligned *)from; }
 INLINE void store(float *to, vec v) { *(unaligned *)to = v; }
@@ -196,9 +197,10 @@ typedef struct {
 INLINE long min(long a, long b) { return a < b ? a : b; }
 INLINE long max(long a, long b) { return a > b ? a : b; }
 INLINE long round_up(long n, long to) { return (n + to - 1) / to * to; }
+INLINE void clear(float *to, long n) { memset(to, 0, sizeof *to * n); }
 
 /* Rows an odd number of cache lines apart, so that a column of them is spread over all sets of the cache. */
-static long odd_lines(long floats) { return round_up(floats, 16) / 16 % 2 ? round_up(floats, 16) : round_up(floats, 16) + 16; }
+static long odd_lines(long floats) { return 16 * (round_up(floats, 16) / 16 | 1); }
 
 static float *take(float *memory, long *used, long floats) {
     float *taken = memory ? memory + *used : NULL;
@@ -240,7 +242,7 @@ static long plan(const Layer *l, int backward, Plan *p) {
     p->x_stride = odd_lines(l->inputs + 1);
     p->dh_stride = round_up(p->tiles * p->tile, LANES);
     p->dx_stride = round_up(l->inputs, LANES);
-    /* Blocks of about 64 sequences, equally long, as many for each thread. */
+    /* Blocks of at most 48 sequences, all of one size, as many for each thread: as large as the cache allows. */
     const long threads = max(1, min(l->threads, l->batch / 4));
     p->blocks = round_up(round_up(l->batch, 48) / 48, threads);
     p->block = round_up(round_up(l->batch, p->blocks) / p->blocks, LANES / p->tile);
@@ -288,11 +290,11 @@ INLINE void product(const int R, const int N, long panels, long columns, Matrix 
     for (long p = 0; p < panels; p++) {
         const float *upper_rows = a.at + p * a.panel, *lower_rows = upper_rows + 3 * a.row;
         for (long k = 0; k < columns; k++, b += N * LANES, upper_rows += a.column, lower_rows += a.column) {
-            vec v[4];
-            UNROLL for (int n = 0; n < N; n++) v[n] = load(b + n * LANES);
-            UNROLL for (int r = 0; r < R; r++) {
-                const vec x = all(r < 3 ? upper_rows[r * a.row] : lower_rows[(r - 3) * a.row]);
-                UNROLL for (int n = 0; n < N; n++) sum[r][n] += x * v[n];
+            vec x[ROWS];
+            UNROLL for (int r = 0; r < R; r++) x[r] = all(r < 3 ? upper_rows[r * a.row] : lower_rows[(r - 3) * a.row]);
+            UNROLL for (int n = 0; n < N; n++) {
+                const vec v = load(b + n * LANES);
+                UNROLL for (int r = 0; r < R; r++) sum[r][n] += x[r] * v;
             }
         }
     }
@@ -330,7 +332,7 @@ static void multiply(long rows, long vectors, long panels, long columns, Matrix 
 
 /* [tiles][rows_of_w][quad]: the rows of h, of x and of the 1, the last being the biases. */
 static void pack_weights(const Layer *l, const Plan *p) {
-    memset(p->weights, 0, 4 * p->tiles * p->rows_of_w * p->quad);
+    clear(p->weights, p->tiles * p->rows_of_w * p->quad);
     for (long gate = 0; gate < 4; gate++)
         for (long unit = 0; unit < l->units; unit++) {
             const long row = gate * l->units + unit;
@@ -348,7 +350,7 @@ static void pack_back(const Layer *l, const Plan *p, const float *weight, long c
         for (long u = 0; u < p->tiles; u++)
             for (long gate = 0; gate < 4; gate++)
                 for (long unit = u * p->tile; unit < (u + 1) * p->tile; unit++, to += n) {
-                    memset(to, 0, 4 * n);
+                    clear(to, n);
                     if (unit < l->units) memcpy(to, weight + (gate * l->units + unit) * columns + j, 4 * real);
                 }
     }
@@ -380,22 +382,18 @@ INLINE long length(const Layer *l, long row) { return l->lengths ? l->lengths[ro
 /* The place in the tensors of a sequence's t-th step, t < length. */
 INLINE long place(const Layer *l, long row, long t) { return l->reverse ? length(l, row) - 1 - t : t; }
 
-static long longest(const Layer *l, long first, long rows) {
-    long steps = 0;
-    for (long row = first; row < first + rows; row++) steps = max(steps, length(l, row));
-    return steps;
-}
-
-/* memcpy for the few numbers of a row: a call would take longer than the copy. */
+/* to = from, and to += from, for the numbers of a row: so few that a call of memcpy would take longer. */
 INLINE void copy(float *to, const float *from, long n) {
     long j = 0;
     for (; j + LANES <= n; j += LANES) store(to + j, load(from + j));
+    for (; j + 4 <= n; j += 4) *(four *)(to + j) = *(const four *)(from + j);
     for (; j < n; j++) to[j] = from[j];
 }
 
 INLINE void add(float *to, const float *from, long n) {
     long j = 0;
     for (; j + LANES <= n; j += LANES) store(to + j, load(to + j) + load(from + j));
+    for (; j + 4 <= n; j += 4) *(four *)(to + j) += *(const four *)(from + j);
     for (; j < n; j++) to[j] += from[j];
 }
 
@@ -409,13 +407,13 @@ INLINE void read_input(const Layer *l, long row, long t, float *to) {
     if (t < length(l, row))
         copy(to, l->x + row * l->x_batch + (l->repeat ? 0 : place(l, row, t) * l->x_time), l->inputs);
     else
-        memset(to, 0, 4 * l->inputs);
+        clear(to, l->inputs);
     to[l->inputs] = 1.f;
 }
 
 /* Zeros where a sequence has no steps. */
 static void clear_padding(const Layer *l, long row, float *tensor, long batch, long time, long n) {
-    for (long t = length(l, row); t < l->steps; t++) memset(tensor + row * batch + t * time, 0, 4 * n);
+    for (long t = length(l, row); t < l->steps; t++) clear(tensor + row * batch + t * time, n);
 }
 
 /* Between a row of units and the tiles [tiles][rows][tile] that the elementwise part works on. */
@@ -509,145 +507,176 @@ INLINE void cells_backward(int halves, const Plan *p, long rows, const float *ta
     }
 }
 
+/* --- Blocks -------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    long first, real; /* sequences: the first one, and how many */
+    long rows;        /* as many, rounded up to what the elementwise part takes at a time */
+    long steps;       /* of the longest sequence */
+} Block;
+
+static Block block_number(const Layer *l, const Plan *p, long number) {
+    Block b = {.first = number * p->block};
+    b.real = min(p->block, l->batch - b.first);
+    b.rows = round_up(b.real, LANES / p->tile);
+    for (long row = 0; row < b.real; row++) b.steps = max(b.steps, length(l, b.first + row));
+    return b;
+}
+
+/* The repeated inputs, and the 1, into s->x. */
+static void read_repeated(const Layer *l, const Plan *p, const Scratch *s, Block b) {
+    clear(s->x, b.rows * p->x_stride);
+    for (long row = 0; row < b.real; row++) read_input(l, b.first + row, 0, s->x + row * p->x_stride);
+}
+
 /* --- Forward ------------------------------------------------------------------------------------------------------- */
 
-static void forward_block(const Layer *l, const Plan *p, const Scratch *s, long block) {
-    const long first = block * p->block, real = min(p->block, l->batch - first), rows = round_up(real, LANES / p->tile);
-    const long steps = longest(l, first, real), vectors = p->quad / LANES, halves = p->tile < LANES;
-    float *tape = l->tape ? l->tape + first * l->steps * p->tiles * p->tile * 5 : NULL;
-    memset(s->z, 0, 4 * 2 * p->block * p->z_stride);
-    memset(s->cell, 0, 4 * p->tiles * rows * p->tile);
-    for (long row = 0; row < real; row++) {
-        if (l->h_first) copy(s->z + row * p->z_stride, l->h_first + (first + row) * l->units, l->units);
-        if (l->c_first) to_tiles(p, l->units, l->c_first + (first + row) * l->units, s->cell, rows, row);
+/* What leaves the layer after step t: states, and the last state of sequences that end here. */
+static void write_states(const Layer *l, const Plan *p, const Scratch *s, Block b, long t, const float *h) {
+    for (long row = 0; row < b.real; row++, h += p->z_stride) {
+        const long of = b.first + row, left = length(l, of) - t;
+        if (left > 0 && l->out) copy(l->out + of * l->out_batch + place(l, of, t) * l->out_time, h, l->units);
+        if (left == 1) {
+            copy(l->h_last + of * l->units, h, l->units);
+            from_tiles(p, l->units, s->cell, b.rows, row, l->c_last + of * l->units);
+        }
     }
-    if (!p->streamed) {
-        memset(s->x, 0, 4 * rows * p->x_stride);
-        for (long row = 0; row < real; row++) read_input(l, first + row, 0, s->x + row * p->x_stride);
-        for (long u = 0; u < p->tiles; u++)
-            multiply(rows, vectors, 1, l->inputs + 1, (Matrix){s->x, p->x_stride, 1, 0},
-                     p->weights + (u * p->rows_of_w + l->units) * p->quad, NULL, s->constant + u * rows * p->quad,
-                     p->quad);
+}
+
+static void forward_block(const Layer *l, const Plan *p, const Scratch *s, long number) {
+    const Block b = block_number(l, p, number);
+    const long vectors = p->quad / LANES, tape_step = b.rows * p->tiles * p->tile * 5;
+    float *tape = l->tape ? l->tape + b.first * l->steps * p->tiles * p->tile * 5 : NULL;
+    clear(s->z, 2 * p->block * p->z_stride);
+    clear(s->cell, p->tiles * b.rows * p->tile);
+    for (long row = 0; row < b.real; row++) {
+        if (l->h_first) copy(s->z + row * p->z_stride, l->h_first + (b.first + row) * l->units, l->units);
+        if (l->c_first) to_tiles(p, l->units, l->c_first + (b.first + row) * l->units, s->cell, b.rows, row);
     }
-    for (long t = 0; t < steps; t++) {
+    if (!p->streamed) read_repeated(l, p, s, b);
+    for (long u = 0; u < p->tiles && !p->streamed; u++)
+        multiply(b.rows, vectors, 1, l->inputs + 1, (Matrix){s->x, p->x_stride, 1, 0},
+                 p->weights + (u * p->rows_of_w + l->units) * p->quad, NULL, s->constant + u * b.rows * p->quad,
+                 p->quad);
+
+    for (long t = 0; t < b.steps; t++) {
         float *now = s->z + t % 2 * p->block * p->z_stride, *next = s->z + (t + 1) % 2 * p->block * p->z_stride;
         const long skipped = t == 0 && !l->h_first ? l->units : 0; /* a state of zeros adds nothing */
-        if (p->streamed) /* after h, whose last tile may reach beyond its units */
-            for (long row = 0; row < real; row++) read_input(l, first + row, t, now + row * p->z_stride + l->units);
+        for (long row = 0; row < b.real && p->streamed; row++) /* after h, whose last tile may reach into x */
+            read_input(l, b.first + row, t, now + row * p->z_stride + l->units);
         for (long u = 0; u < p->tiles; u++) {
-            const float *start = p->streamed ? NULL : s->constant + u * rows * p->quad;
-            multiply(rows, vectors, 1, p->width - skipped, (Matrix){now + skipped, p->z_stride, 1, 0},
-                     p->weights + (u * p->rows_of_w + skipped) * p->quad, start, s->gates, p->quad);
-            float *cell = s->cell + u * rows * p->tile, *h = next + u * p->tile;
-            float *kept = tape ? tape + (t * p->tiles + u) * rows * p->tile * 5 : NULL;
-            if (halves)
-                cells(1, p, rows, s->gates, cell, h, kept);
+            const long at = u * b.rows * p->tile;
+            multiply(b.rows, vectors, 1, p->width - skipped, (Matrix){now + skipped, p->z_stride, 1, 0},
+                     p->weights + (u * p->rows_of_w + skipped) * p->quad, p->streamed ? NULL : s->constant + 4 * at,
+                     s->gates, p->quad);
+            float *kept = tape ? tape + t * tape_step + 5 * at : NULL;
+            if (p->tile == LANES)
+                cells(0, p, b.rows, s->gates, s->cell + at, next + u * p->tile, kept);
             else
-                cells(0, p, rows, s->gates, cell, h, kept);
+                cells(1, p, b.rows, s->gates, s->cell + at, next + u * p->tile, kept);
         }
-        for (long row = 0; row < real; row++) {
-            const long of = first + row, left = length(l, of) - t;
-            const float *h = next + row * p->z_stride;
-            if (l->out && left > 0) copy(l->out + of * l->out_batch + place(l, of, t) * l->out_time, h, l->units);
-            if (left == 1) {
-                copy(l->h_last + of * l->units, h, l->units);
-                from_tiles(p, l->units, s->cell, rows, row, l->c_last + of * l->units);
-            }
-        }
+        write_states(l, p, s, b, t, next);
     }
-    if (l->out)
-        for (long row = first; row < first + real; row++)
-            clear_padding(l, row, l->out, l->out_batch, l->out_time, l->units);
+    for (long row = b.first; row < b.first + b.real && l->out; row++)
+        clear_padding(l, row, l->out, l->out_batch, l->out_time, l->units);
 }
 
 /* --- Backward ------------------------------------------------------------------------------------------------------ */
 
-static void backward_block(const Layer *l, const Plan *p, const Scratch *s, long block) {
-    const long first = block * p->block, real = min(p->block, l->batch - first), rows = round_up(real, LANES / p->tile);
-    const long steps = longest(l, first, real), vectors = p->quad / LANES, halves = p->tile < LANES;
-    const float *tape = l->tape + first * l->steps * p->tiles * p->tile * 5;
-    const long tape_step = p->tiles * rows * p->tile * 5, panel = p->capacity * p->quad;
-    memset(s->z, 0, 4 * p->capacity * p->z_stride);
-    memset(s->cell, 0, 4 * p->tiles * rows * p->tile);
-    memset(s->c_first, 0, 4 * p->tiles * rows * p->tile);
-    memset(s->dh, 0, 4 * rows * p->dh_stride);
-    if (l->c_first)
-        for (long row = 0; row < real; row++)
-            to_tiles(p, l->units, l->c_first + (first + row) * l->units, s->c_first, rows, row);
-    for (long j = 0; j < p->tiles * rows * p->tile; j += LANES)
-        store(s->tanh_c + j, hyperbolic_tangent(load(tape + (steps - 1) * tape_step + 5 * j + 4 * LANES)));
-    if (!p->streamed) memset(s->constant, 0, 4 * p->tiles * rows * p->quad);
+/* What arrives at step t from outside: the gradients of its states, and of the last state of sequences that end here. */
+static void read_gradients(const Layer *l, const Plan *p, const Scratch *s, Block b, long t) {
+    for (long row = 0; row < b.real; row++) {
+        const long of = b.first + row, left = length(l, of) - t;
+        const float *d_out = l->d_out ? l->d_out + of * l->d_out_batch : NULL;
+        float *dh = s->dh + row * p->dh_stride;
+        if (left == 1 && l->d_h_last) add(dh, l->d_h_last + of * l->units, l->units);
+        if (left == 1 && l->d_c_last) to_tiles(p, l->units, l->d_c_last + of * l->units, s->cell, b.rows, row);
+        if (left > 0 && d_out) add(dh, d_out + place(l, of, t) * l->d_out_time, l->units);
+        if (left >= 0 && d_out && t > 0) prefetch(d_out + place(l, of, t - 1) * l->d_out_time, l->units);
+    }
+}
+
+/* x and the 1, and at the first step h, for the weights' gradients; the h of all other steps is there already. */
+static void read_again(const Layer *l, const Plan *p, Block b, long t, float *z) {
+    for (long row = 0; row < b.real; row++, z += p->z_stride) {
+        if (t == 0 && l->h_first) copy(z, l->h_first + (b.first + row) * l->units, l->units);
+        if (t == 0 && !l->h_first) clear(z, l->units);
+        if (p->streamed) read_input(l, b.first + row, t, z + l->units);
+    }
+}
+
+/* The gradients of x at step t, or of the repeated x: those of the gates times W_ih. */
+static void write_dx(const Layer *l, const Plan *p, const Scratch *s, Block b, long t, Matrix d_gates) {
+    multiply(b.rows, p->dx_stride / LANES, p->tiles, p->quad, d_gates, p->back_to_x, NULL, s->dx, p->dx_stride);
+    for (long row = 0; row < b.real; row++) {
+        const long of = b.first + row;
+        if (t < length(l, of))
+            copy(l->d_x + of * l->d_x_batch + (l->repeat ? 0 : place(l, of, t) * l->d_x_time),
+                 s->dx + row * p->dx_stride, l->inputs);
+    }
+}
+
+/* Takes `rows` rows of z, or of the repeated x, and of their gates' gradients into the gradients of the weights. */
+static void add_to_dw(const Plan *p, const Scratch *s, long first_of_w, long rows_of_w, long rows, Matrix transposed,
+                      const float *d_gates, long panel) {
+    for (long u = 0; u < p->tiles; u++) {
+        float *dw = s->dw + (u * p->rows_of_w + first_of_w) * p->quad;
+        multiply(rows_of_w, p->quad / LANES, 1, rows, transposed, d_gates + u * panel, dw, dw, p->quad);
+    }
+}
+
+static void backward_block(const Layer *l, const Plan *p, const Scratch *s, long number) {
+    const Block b = block_number(l, p, number);
+    const long tape_step = b.rows * p->tiles * p->tile * 5, panel = p->capacity * p->quad;
+    const float *tape = l->tape + b.first * l->steps * p->tiles * p->tile * 5;
+    clear(s->z, p->capacity * p->z_stride);
+    clear(s->cell, p->tiles * b.rows * p->tile);
+    clear(s->c_first, p->tiles * b.rows * p->tile);
+    clear(s->dh, b.rows * p->dh_stride);
+    if (!p->streamed) clear(s->constant, p->tiles * b.rows * p->quad);
+    for (long row = 0; row < b.real && l->c_first; row++)
+        to_tiles(p, l->units, l->c_first + (b.first + row) * l->units, s->c_first, b.rows, row);
+    for (long j = 0; j < p->tiles * b.rows * p->tile; j += LANES)
+        store(s->tanh_c + j, hyperbolic_tangent(load(tape + (b.steps - 1) * tape_step + 5 * j + 4 * LANES)));
 
     long filled = 0; /* rows of z and of the gates' gradients that wait to enter the weights' gradients */
-    for (long t = steps - 1; t >= 0; t--) {
-        for (long row = 0; row < real; row++) {
-            const long of = first + row, left = length(l, of) - t;
-            float *dh = s->dh + row * p->dh_stride;
-            if (left == 1 && l->d_h_last) add(dh, l->d_h_last + of * l->units, l->units);
-            if (left == 1 && l->d_c_last) to_tiles(p, l->units, l->d_c_last + of * l->units, s->cell, rows, row);
-            if (left > 0 && l->d_out)
-                add(dh, l->d_out + of * l->d_out_batch + place(l, of, t) * l->d_out_time, l->units);
-            if (left >= 0 && t > 0 && l->d_out)
-                prefetch(l->d_out + of * l->d_out_batch + place(l, of, t - 1) * l->d_out_time, l->units);
-        }
+    for (long t = b.steps - 1; t >= 0; t--) {
+        read_gradients(l, p, s, b, t);
         float *z = s->z + filled * p->z_stride, *d_gates = s->gates + filled * p->quad;
         for (long u = 0; u < p->tiles; u++) {
-            const float *now = tape + t * tape_step + u * rows * p->tile * 5, *before = t ? now - tape_step : NULL;
-            const long at = u * rows * p->tile;
+            const long at = u * b.rows * p->tile;
+            const float *now = tape + t * tape_step + 5 * at, *before = t ? now - tape_step : NULL;
             float *sum = p->streamed ? NULL : s->constant + 4 * at;
-            if (halves)
-                cells_backward(1, p, rows, now, before, s->c_first + at, s->dh + u * p->tile, s->cell + at,
+            if (p->tile == LANES)
+                cells_backward(0, p, b.rows, now, before, s->c_first + at, s->dh + u * p->tile, s->cell + at,
                                s->tanh_c + at, d_gates + u * panel, sum, z + u * p->tile);
             else
-                cells_backward(0, p, rows, now, before, s->c_first + at, s->dh + u * p->tile, s->cell + at,
+                cells_backward(1, p, b.rows, now, before, s->c_first + at, s->dh + u * p->tile, s->cell + at,
                                s->tanh_c + at, d_gates + u * panel, sum, z + u * p->tile);
         }
-        for (long row = 0; row < real; row++) {
-            float *to = z + row * p->z_stride;
-            if (t == 0 && l->h_first) copy(to, l->h_first + (first + row) * l->units, l->units);
-            if (t == 0 && !l->h_first) memset(to, 0, 4 * l->units);
-            if (p->streamed) read_input(l, first + row, t, to + l->units);
-        }
-        filled += rows;
-
+        read_again(l, p, b, t, z);
+        filled += b.rows;
         const Matrix gradients = {d_gates, p->quad, 1, panel};
         if (t || l->d_h_first)
-            multiply(rows, p->dh_stride / LANES, p->tiles, p->quad, gradients, p->back_to_h, NULL, s->dh, p->dh_stride);
-        if (p->streamed && l->d_x) {
-            multiply(rows, p->dx_stride / LANES, p->tiles, p->quad, gradients, p->back_to_x, NULL, s->dx, p->dx_stride);
-            for (long row = 0; row < real; row++)
-                if (t < length(l, first + row))
-                    copy(l->d_x + (first + row) * l->d_x_batch + place(l, first + row, t) * l->d_x_time,
-                         s->dx + row * p->dx_stride, l->inputs);
-        }
-        if (t == 0 || filled + rows > p->capacity) {
-            for (long u = 0; u < p->tiles; u++) {
-                float *dw = s->dw + u * p->rows_of_w * p->quad;
-                multiply(p->width, vectors, 1, filled, (Matrix){s->z, 1, p->z_stride, 0}, s->gates + u * panel, dw, dw,
-                         p->quad);
-            }
+            multiply(b.rows, p->dh_stride / LANES, p->tiles, p->quad, gradients, p->back_to_h, NULL, s->dh,
+                     p->dh_stride);
+        if (p->streamed && l->d_x) write_dx(l, p, s, b, t, gradients);
+        if (t == 0 || filled + b.rows > p->capacity) {
+            add_to_dw(p, s, 0, p->width, filled, (Matrix){s->z, 1, p->z_stride, 0}, s->gates, panel);
             filled = 0;
         }
     }
+
     if (!p->streamed) {
-        memset(s->x, 0, 4 * rows * p->x_stride);
-        for (long row = 0; row < real; row++) read_input(l, first + row, 0, s->x + row * p->x_stride);
-        for (long u = 0; u < p->tiles; u++) {
-            float *dw = s->dw + (u * p->rows_of_w + l->units) * p->quad;
-            multiply(l->inputs + 1, vectors, 1, rows, (Matrix){s->x, 1, p->x_stride, 0},
-                     s->constant + u * rows * p->quad, dw, dw, p->quad);
-        }
-        if (l->d_x) {
-            multiply(rows, p->dx_stride / LANES, p->tiles, p->quad, (Matrix){s->constant, p->quad, 1, rows * p->quad},
-                     p->back_to_x, NULL, s->dx, p->dx_stride);
-            for (long row = 0; row < real; row++)
-                copy(l->d_x + (first + row) * l->d_x_batch, s->dx + row * p->dx_stride, l->inputs);
-        }
+        read_repeated(l, p, s, b);
+        const long sums = b.rows * p->quad;
+        add_to_dw(p, s, l->units, l->inputs + 1, b.rows, (Matrix){s->x, 1, p->x_stride, 0}, s->constant, sums);
+        if (l->d_x) write_dx(l, p, s, b, 0, (Matrix){s->constant, p->quad, 1, sums});
     }
-    for (long row = 0; row < real; row++) {
-        const long of = first + row;
+    for (long row = 0; row < b.real; row++) {
+        const long of = b.first + row;
         if (l->d_h_first) copy(l->d_h_first + of * l->units, s->dh + row * p->dh_stride, l->units);
-        if (l->d_c_first) from_tiles(p, l->units, s->cell, rows, row, l->d_c_first + of * l->units);
+        if (l->d_c_first) from_tiles(p, l->units, s->cell, b.rows, row, l->d_c_first + of * l->units);
         if (p->streamed && l->d_x) clear_padding(l, of, l->d_x, l->d_x_batch, l->d_x_time, l->inputs);
     }
 }
@@ -669,7 +698,7 @@ static void work(void *argument) {
     for (long w; (w = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED)) < p->workers;) {
         Scratch s;
         lay_out(p, job->backward, p->scratch + w * p->scratch_size, &s);
-        if (job->backward) memset(s.dw, 0, 4 * p->tiles * p->rows_of_w * p->quad);
+        if (job->backward) clear(s.dw, p->tiles * p->rows_of_w * p->quad);
         for (long block = w; block < p->blocks; block += p->workers)
             (job->backward ? backward_block : forward_block)(job->layer, p, &s, block);
     }

@@ -51,13 +51,9 @@ class LSTM(nn.LSTM):
             input_size, hidden_size, num_layers, bias, True, dropout, bidirectional, device=device, dtype=dtype
         )
 
-    def forward(
-        self,
-        inputs: Tensor,
-        state: State | None = None,
-        lengths: Tensor | None = None,
-        need_states: bool = True,
-    ) -> tuple[Tensor | None, State]:
+    def forward(  # type: ignore[override]  # nn.LSTM's arguments have other names; sequences are given by position
+        self, inputs: Tensor, state: State | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """Read a sequence.
 
         Args:
@@ -66,10 +62,9 @@ class LSTM(nn.LSTM):
             lengths: (batch), integers from 1 to steps: how many steps of each sequence exist. A backward direction then
                 reads each sequence reversed within its own length, the last state is that after a sequence's own last
                 step (backward: its first), states past the end are zeros, and nothing there has a gradient. None: all.
-            need_states: whether the states are wanted; without them, less is computed.
 
         Returns:
-            the top layer's states, (batch, steps, directions * hidden_size), or None if not wanted, and the last state.
+            the top layer's states, (batch, steps, directions * hidden_size), and the last state.
 
         Raises:
             ValueError: tensors whose shapes do not fit, or lengths out of range.
@@ -78,27 +73,31 @@ class LSTM(nn.LSTM):
             if lengths is not None:
                 raise ValueError("lengths go with inputs of shape (batch, steps, features)")
             return super().forward(inputs, state)
-        return self._read(inputs, inputs.shape[1], False, state, lengths, need_states)
+        return self._all_states(inputs, inputs.shape[1], False, state, lengths)
+
+    def last_state(self, inputs: Tensor, state: State | None = None, lengths: Tensor | None = None) -> State:
+        """Read a sequence as `forward` does, but return the last state alone, which takes less work."""
+        return self._read(inputs, inputs.shape[1], False, state, lengths, need_states=False)[1]
 
     def repeat(
-        self,
-        context: Tensor,
-        steps: int,
-        state: State | None = None,
-        lengths: Tensor | None = None,
-        need_states: bool = True,
-    ) -> tuple[Tensor | None, State]:
+        self, context: Tensor, steps: int, state: State | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """Read one and the same vector at every step: context (batch, input_size). Else as `forward`."""
-        return self._read(context, steps, True, state, lengths, need_states)
+        return self._all_states(context, steps, True, state, lengths)
 
-    def unroll(
-        self, steps: int, state: State, lengths: Tensor | None = None, need_states: bool = True
-    ) -> tuple[Tensor | None, State]:
+    def unroll(self, steps: int, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """Read nothing: go on from a state. `nn.LSTM` would read zeros; the input weights stay idle either way.
 
         Else as `forward`.
         """
-        return self._read(None, steps, True, state, lengths, need_states)
+        return self._all_states(None, steps, True, state, lengths)
+
+    def _all_states(
+        self, inputs: Tensor | None, steps: int, repeat: bool, state: State | None, lengths: Tensor | None
+    ) -> tuple[Tensor, State]:
+        states, last = self._read(inputs, steps, repeat, state, lengths, need_states=True)
+        assert states is not None
+        return states, last
 
     def _read(
         self,
@@ -110,12 +109,16 @@ class LSTM(nn.LSTM):
         need_states: bool,
     ) -> tuple[Tensor | None, State]:
         """All three ways of reading: a sequence, or (batch, input_size) to repeat, or None."""
-        batch = state[0].shape[1] if inputs is None else inputs.shape[0]
+        given = inputs
+        if given is None:
+            assert state is not None
+            given = state[0][0]  # its first dimension is the batch's, too
+        batch = given.shape[0]
         self._check(inputs, batch, steps, repeat, state, lengths)
         if self._computes_natively(inputs, state) and batch:
             return self._read_natively(inputs, batch, steps, repeat, state, lengths, need_states)
         if inputs is None:
-            inputs = state[0].new_zeros(batch, steps, self.input_size)
+            inputs = given.new_zeros(batch, steps, self.input_size)
         elif repeat:
             inputs = inputs[:, None].expand(-1, steps, -1)
         states, last = super().forward(inputs, state) if lengths is None else self._read_ragged(inputs, state, lengths)
@@ -177,10 +180,10 @@ class LSTM(nn.LSTM):
             reading = native.Reading(batch, steps, repeat, lengths, need_states or not top, threads)
             hidden, cell = (None, None) if state is None else (state[0][own], state[1][own])
             flat = [weight for direction in weights[own] for weight in (*direction, *[None] * (4 - len(direction)))]
-            inputs, *final = native.layer(reading, inputs, hidden, cell, *flat)
-            last.append(tuple(final))
+            inputs, last_hidden, last_cell = native.layer(reading, inputs, hidden, cell, *flat)
+            last.append((last_hidden, last_cell))
             repeat = False
-            if self.dropout and self.training and not top:
+            if inputs is not None and self.dropout and self.training and not top:
                 inputs = F.dropout(inputs, self.dropout)
         if len(last) == 1:
             return inputs, last[0]

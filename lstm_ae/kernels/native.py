@@ -191,7 +191,7 @@ class LayerFunction(torch.autograd.Function):
         for direction, tape in enumerate(tapes):
             own = weights[4 * direction : 4 * direction + 4]
             d_own = [None if weight is None else torch.empty_like(weight) for weight in own]
-            if x is None:
+            if x is None and d_own[0] is not None:
                 d_own[0].zero_()
             d_weights += d_own
             d_this_x = torch.empty_like(x, memory_format=torch.contiguous_format) if need_x and x is not None else None
@@ -210,7 +210,7 @@ class LayerFunction(torch.autograd.Function):
             workspace = own[1].new_empty(functions.lstm_workspace(call, 1))
             call.workspace = workspace.data_ptr()
             functions.lstm_backward(call)
-            d_x = d_this_x if d_x is None else d_x.add_(d_this_x)
+            d_x = d_this_x if d_x is None or d_this_x is None else d_x.add_(d_this_x)
         return None, d_x, d_first_hidden, d_first_cell, *d_weights
 
 
@@ -224,11 +224,12 @@ def _forward(
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """`layer` without gradients; leaves in `tapes`, if there are to be some, what a direction's gradients need."""
     functions = library().functions
-    directions, units = len(weights) // 4, weights[1].shape[1]
+    recurrent = _recurrent(weights)
+    directions, units = len(weights) // 4, recurrent.shape[1]
     x = None if x is None else _rows(x)
     hidden = None if hidden is None else hidden.contiguous()
     cell = None if cell is None else cell.contiguous()
-    new = weights[1].new_empty
+    new = recurrent.new_empty
     out = new(reading.batch, reading.steps, directions * units) if reading.need_states else None
     last_hidden, last_cell = new(directions, reading.batch, units), new(directions, reading.batch, units)
     for direction in range(directions):
@@ -264,7 +265,7 @@ def _call(
         reading.batch,
         reading.steps,
         0 if x is None else x.shape[-1],
-        weights[1].shape[1],
+        _recurrent(weights).shape[1],
         repeat,
         direction,
         reading.threads,
@@ -272,11 +273,17 @@ def _call(
         _pointer(reading.lengths),
         _pointer(x),
         0 if x is None else x.stride(0),
-        0 if repeat else x.stride(1),
+        0 if repeat or x is None else x.stride(1),
         *map(_pointer, weights),
         _pointer(hidden, direction),
         _pointer(cell, direction),
     )
+
+
+def _recurrent(weights: tuple[Tensor | None, ...]) -> Tensor:
+    """The recurrent weights among those of a direction, which always has them."""
+    assert weights[1] is not None
+    return weights[1]
 
 
 def _pointer(tensor: Tensor | None, index: int = 0) -> int | None:

@@ -63,7 +63,7 @@ class LSTMEncoder(nn.Module):
         """The context alone, (batch, context_size): where nobody reads the states, they are not computed."""
         if self.pooling == "mean":
             return self(inputs).context
-        _, (hidden, _) = self.lstm(inputs, need_states=False)
+        hidden, _ = self.lstm.last_state(inputs)
         return self._last(hidden)
 
     def _last(self, hidden: Tensor) -> Tensor:

@@ -58,6 +58,7 @@ class PyramidalEncoder(nn.Module):
         """
         steps = F.pad(inputs, (0, 0, -inputs.shape[1] % math.prod(self.strides), 0))
         for encoder, stride in zip(self.lower, self.strides, strict=True):
+            assert isinstance(encoder, LSTMEncoder)
             slices = steps.reshape(-1, stride, steps.shape[2])  # (batch * slices, stride, features)
             steps = encoder.encode(slices).unflatten(0, (len(inputs), -1))
         return self.top(steps)

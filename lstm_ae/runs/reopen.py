@@ -130,7 +130,7 @@ class Run:
                 "for all sequences, or each by its own range: for a panel dataset.scaling=none or window"
             )
         scaler = own_scaler(inputs, self.spec.own_range)
-        return Scaler(scaler.low.float(), scaler.high.float())
+        return Scaler(*(torch.as_tensor(bound).float() for bound in (scaler.low, scaler.high)))
 
 
 def like(values: Array, result: torch.Tensor) -> Array:

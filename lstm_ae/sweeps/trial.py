@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from lstm_ae.errors import Pruned
 
@@ -22,8 +22,11 @@ def reporter(config: DictConfig) -> Callable[[History], None] | None:
 
     It raises `Pruned` when the study's pruner says so. Epochs that were trained before a resume are reported as well,
     so that the study has the whole curve. Two metrics are not reported: Optuna has no pruner for them.
+
+    Args:
+        config: of the job; its key `monitor` names the column of the history to report, its key `pruner` the pruner.
     """
-    if TRIAL not in os.environ or isinstance(config.monitor, ListConfig):
+    if TRIAL not in os.environ or not isinstance(config.get("monitor"), str):
         return None
     import optuna
 
@@ -36,7 +39,7 @@ def reporter(config: DictConfig) -> Callable[[History], None] | None:
         study_name=os.environ[STUDY],
         storage=open_storage(url),
         sampler=optuna.samplers.RandomSampler(),  # draws nothing here: the trial has its values
-        pruner=build_part(config.pruner, "pruner"),
+        pruner=build_part(config.get("pruner"), "pruner"),
     )
     trial = optuna.Trial(study, trial_id(url, study.study_name, int(os.environ[TRIAL])))
     reported = 0

@@ -58,7 +58,7 @@ class Objective:
             error = output.forecast - batch.targets
             squares = error.square()
             metrics["forecast"] = squares.mean()
-            metrics["forecast_unseen"] = squares[:, -batch.horizon :, 0].mean()
+            metrics["forecast_unseen"] = batch.unseen(squares).mean()
             if squares.shape[1] > batch.horizon:
                 metrics["forecast_seen"] = squares[:, : -batch.horizon, 0].mean()
             task = metrics["forecast"]

@@ -99,12 +99,10 @@ def test_unroll_reads_zeros(backend, shape):
     assert_same(mine, results(plain, lambda m: m(zeros, state), *state))
 
 
-def test_states_that_nobody_wants(backend):
+def test_the_last_state_alone(backend):
     _, ours = pair(backend, num_layers=2)
     inputs = torch.randn(BATCH, STEPS, INPUTS)
-    states, last = ours(inputs, need_states=False)
-    assert states is None
-    assert_same(last, ours(inputs)[1])
+    assert_same(ours.last_state(inputs), ours(inputs)[1])
 
 
 def test_dropout_acts_between_layers_while_training(backend):

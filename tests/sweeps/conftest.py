@@ -17,17 +17,21 @@ from tests import commands
 # A Hydra program that knows nothing of this package but the sweeper.
 PROGRAM = """
 import time
+from pathlib import Path
 import hydra
 from hydra.core.plugins import Plugins
 from lstm_ae.sweeps.plugin import StudySweeper
+from lstm_ae.sweeps.trial import reporter
 
 Plugins.instance().register(StudySweeper)
 
-@hydra.main(config_path={here!r}, config_name="program")
+@hydra.main(config_path=str(Path(__file__).parent), config_name="program")
 def main(config):
     time.sleep(config.seconds)
     if config.x > 3:
         raise RuntimeError("x is too large")
+    if (report := reporter(config)) is not None:
+        report([{"epoch": 1, "distance": abs(config.x - 1)}])
     return (config.x - 1) ** 2
 
 if __name__ == "__main__":
@@ -87,7 +91,8 @@ def start_program(tmp_path):
     """Starts the foreign program in an empty directory, by default as a script."""
     folder = tmp_path / "package"
     folder.mkdir()
-    (folder / "program.py").write_text(PROGRAM.format(here=str(folder)))
+    (folder / "__init__.py").touch()
+    (folder / "program.py").write_text(PROGRAM)
     (folder / "program.yaml").write_text(CONFIG.format(conf=CONF))
 
     def start(*arguments, how=("package/program.py",)):

@@ -125,24 +125,27 @@ def test_no_sweep_chosen_is_a_run(tmp_path, monkeypatch):
     assert "model.hidden_size=0: must be a whole number >= 1" in told, "it got as far as any single run"
 
 
-@pytest.mark.parametrize(("launcher", "package"), [("joblib", "hydra_joblib_launcher"), ("submitit_local", "submitit")])
-def test_trials_are_pruned_through_other_launchers(run, search, tmp_path, launcher, package):
-    if not find_spec(package) and not find_spec(f"hydra_plugins.{package}"):
-        pytest.skip(f"{package} is not installed: pip install 'lstm-ae[dev]'")
-    overrides = [
-        "sweep=grid", f"study_name={launcher}", *TINY, "model.hidden_size=2", "pruner=median",
-        "pruner.n_startup_trials=1", "pruner.n_warmup_steps=0", "optimizer.lr=0.05,1e-9",
-    ]  # fmt: skip
-    found = search(*overrides)
+def made(found, values):
+    """The study of a search whose first trials have these values, as if their jobs had run."""
     study = found.open()
     check_settings(study, found.settings, found.storage)
-    with alive_lock(tmp_path) as lock:  # the first trial is done: it was better than any second one can be
-        first = claim(study, found, Worker(machine(), os.getpid(), str(lock), str(lock)))
-    first.report(0.0, step=1)
-    study.tell(first, 0.0)
+    with alive_lock(found.directory) as lock:
+        for value in values:
+            trial = claim(study, found, Worker(machine(), os.getpid(), str(lock), str(lock)))
+            trial.report(value, step=1)
+            study.tell(trial, value)
 
-    run("-m", *overrides, f"hydra/launcher={launcher}")
-    directory = tmp_path / "multirun" / launcher
+
+def test_trials_are_pruned_through_another_launcher(run, search, tmp_path):
+    if not find_spec("hydra_plugins.hydra_joblib_launcher"):
+        pytest.skip("hydra_joblib_launcher is not installed: pip install 'lstm-ae[dev]'")
+    overrides = [
+        "sweep=grid", "study_name=joblib", *TINY, "model.hidden_size=2", "pruner=median",
+        "pruner.n_startup_trials=1", "pruner.n_warmup_steps=0", "optimizer.lr=0.05,1e-9",
+    ]  # fmt: skip
+    made(search(*overrides), [0.0])  # better than any second trial can be
+    run("-m", *overrides, "hydra/launcher=joblib")
+    directory = tmp_path / "multirun" / "joblib"
     good, bad = trials_of(directory)
     assert (good.state, bad.state) == (TrialState.COMPLETE, TrialState.PRUNED)
     assert summary(directory / "1")["status"] == "pruned"
@@ -150,20 +153,19 @@ def test_trials_are_pruned_through_other_launchers(run, search, tmp_path, launch
     assert "hydra" not in (directory / "1" / ".hydra" / "overrides.yaml").read_text()
 
 
-def test_the_best_of_a_search_is_cross_validated(run, tmp_path):
-    search = ["-m", "sweep=grid", "study_name=folds", *TINY, "model.hidden_size=2,3"]
-    run(*search)
-    best = min(trials_of(tmp_path / "multirun" / "folds"), key=lambda trial: trial.value)
-    told = run(*search, "cross_validation=2", "revalidate=1").stdout
+def test_the_best_of_a_search_is_cross_validated(run, search, tmp_path):
+    overrides = ["sweep=grid", "study_name=folds", *TINY, "model.hidden_size=2,3"]
+    made(search(*overrides), [0.2, 0.1])
+    told = run("-m", *overrides, "cross_validation=2", "revalidate=1").stdout
     directory = tmp_path / "multirun" / "folds_top1"
     (again,) = trials_of(directory)
-    assert again.params == best.params
+    assert again.params == {"model.hidden_size": 3}
     whole = summary(directory / "0")
     folds = [summary(path) for path in sorted((directory / "0" / "folds").iterdir())]
     assert len(folds) == len(whole["folds"]) == 2
     assert folds[0]["best"] != folds[1]["best"]
     assert again.value == whole["best"] == pytest.approx(sum(fold["best"] for fold in folds) / 2)
-    assert "over 1 run(s): model.hidden_size=" in told
+    assert "over 1 run(s): model.hidden_size=3" in told
     reopened = load_run(directory / "0" / "folds" / "1")
     assert reopened.config.dataset.fold == 1
     assert (reopened.config.dataset.num_folds, reopened.config.cross_validation) == (2, None)

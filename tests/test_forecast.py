@@ -19,7 +19,7 @@ from lstm_ae.data.panel_data import PanelOptions, panel_data
 from lstm_ae.spec import part
 
 @part
-def waves(horizon: int, features: int, batch_size: int, seed: int):
+def waves(horizon: int, features: int, seed: int):
     times = np.datetime64("2020-03-01T00:00") + 6 * np.arange(80) * np.timedelta64(1, "h")
     values = np.sin(np.arange(80) / 5 + np.arange(3)[:, None])[..., None] + np.random.default_rng(seed).normal(
         0, 0.01, (3, 80, features)
@@ -28,11 +28,11 @@ def waves(horizon: int, features: int, batch_size: int, seed: int):
     options = PanelOptions(
         window=6, forecast_target="ahead", horizon=horizon, forecast_features="target", split="by_time",
         scaling="series", stride=1, val_fraction=0.2, test_fraction=0.2, test_start=None, num_train=None,
-        num_folds=None, fold=0, seed=seed, batch_size=batch_size,
+        num_folds=None, fold=0, seed=seed, batch_size=16,
     )
     return panel_data(panel, options, name="waves", unit="kW", shown=("pump 2",))
 """
-OWN_YAML = "_target_: own_panel.waves\nhorizon: 2\nfeatures: 1\nbatch_size: 16\nseed: 0\n"
+OWN_YAML = "_target_: own_panel.waves\nhorizon: 2\nfeatures: 1\nseed: 0\n"
 OWN_ARGUMENTS = ("--config-dir=conf", "dataset=waves", "model=forecaster", "model.hidden_size=4", "trainer=debug",
                  "threads=1", "allow=own_panel")  # fmt: skip
 DRAWN = ("dataset.test_start=2016-01-04", "model=forecaster", "model/head=forecast_linear")
@@ -40,7 +40,7 @@ DRAWN = ("dataset.test_start=2016-01-04", "model=forecaster", "model/head=foreca
 
 @pytest.fixture(scope="module")
 def own_panel(tmp_path_factory):
-    """A run on a user's own data set: three series of no known field, a time every six hours."""
+    """A run on a user's own data set: three series, a time every six hours, and no option `batch_size`."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "own_panel.py").write_text(OWN)
     (folder / "conf" / "dataset").mkdir(parents=True)

@@ -74,9 +74,10 @@ def run_title(config: DictConfig, spec: DataSpec) -> str:
         "layers": config.model.num_layers,
         "lr": config.optimizer.lr,
         "clip": config.trainer.gradient_clip_norm,
-        "batch": config.dataset.batch_size,
         "seed": config.seed,
     }
+    if "batch_size" in config.dataset:  # a data set of one's own may not have it as an option
+        settings["batch"] = config.dataset.batch_size
     line = ", ".join(f"{name} {'none' if value is None else format(value, '.4g')}" for name, value in settings.items())
     leaky = f"\nleaky: {', '.join(spec.leaky)}" if spec.leaky else ""
     return f"{spec.name}: {', '.join(names)}\n{line}{leaky}"

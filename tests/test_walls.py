@@ -145,6 +145,13 @@ def test_generic_rooms_do_not_speak_of_one_field():
     assert not found, "\n".join(found)
 
 
+def test_the_map_of_contributing_shows_the_same_floors():
+    rows = re.findall(r"^\| (\d) \| (.*) \|$", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.MULTILINE)
+    shown = {name: int(floor) - 1 for floor, rooms in rows for name in re.findall(r"`(\w+)`", rooms)}
+    rooms = {room(module) for module in read(PACKAGE)} - COMMANDS - {"console", "lstm_ae"}
+    assert shown == {name: HEIGHT[name] for name in rooms}
+
+
 @pytest.mark.parametrize("module", LIGHT)
 def test_what_every_command_imports_is_light(module):
     code = f"import sys, {module}; print(*{HEAVY} & sys.modules.keys())"

@@ -16,7 +16,7 @@ from lstm_ae.errors import UserError
 from lstm_ae.figures.comparison import Comparison
 from lstm_ae.runs.frame import load_runs
 from tests.commands import TINY_SYNTHETIC, environment, run, train
-from tests.made_runs import make_run
+from tests.runs.made_runs import make_run
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from lstm_ae.runs.frame import FIELDS, load_runs, monitors
 from lstm_ae.runs.lock import hold
 from lstm_ae.runs.settings import flatten
 from tests.commands import environment
-from tests.made_runs import make_run
+from tests.runs.made_runs import make_run
 
 
 def test_columns_and_values(tmp_path):

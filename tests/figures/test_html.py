@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from lstm_ae.compare import compare
-from tests.made_runs import make_run
+from tests.runs.made_runs import make_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

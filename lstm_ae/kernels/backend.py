@@ -13,14 +13,15 @@ from lstm_ae.kernels.lstm import LSTM
 log = logging.getLogger(__name__)
 
 BACKENDS = ("auto", "torch", "native")
+WORTHWHILE_LANES = 8  # numbers in a vector; with 4 the native layer was slower than torch on large layers
 
 
 def choose_backend(name: str, device: str | torch.device) -> str:
     """The root key `backend`, decided: "torch" or "native".
 
     Args:
-        name: "auto" (native on a CPU where it can be compiled, else torch, and a line in the log says why), "torch", or
-            "native".
+        name: "auto" (native on a CPU where it can be compiled and is worth it, else torch, and a line in the log says
+            why), "torch", or "native".
         device: of the run.
 
     Raises:
@@ -35,13 +36,16 @@ def choose_backend(name: str, device: str | torch.device) -> str:
             raise ConfigError("backend", name, f"is for the CPU; with device={device} use backend=auto")
         return "torch"
     try:
-        native.library()
+        lanes = native.library().lanes
     except CannotCompile as error:
         if name == "native":
             raise ConfigError(
                 "backend", name, f"{error}. Install a C compiler, or pip install ziglang; or use backend=auto"
             ) from error
         log.info("backend=torch: %s", error)
+        return "torch"
+    if name == "auto" and lanes < WORTHWHILE_LANES:
+        log.info("backend=torch: vectors of %d numbers make the native layer no faster; backend=native uses it", lanes)
         return "torch"
     return "native"
 

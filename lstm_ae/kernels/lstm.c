@@ -587,7 +587,7 @@ static void forward_block(const Layer *l, const Plan *p, const Scratch *s, long 
 
 /* --- Backward ----------------------------------------------------------------------------------------------------- */
 
-/* What arrives at step t from outside: the gradients of its states, and of the last state of sequences that end here. */
+/* What arrives at step t from outside: gradients of its states, and of the last state of sequences that end here. */
 static void read_gradients(const Layer *l, const Plan *p, const Scratch *s, Block b, long t) {
     for (long row = 0; row < b.real; row++) {
         const long of = b.first + row, left = length(l, of) - t;

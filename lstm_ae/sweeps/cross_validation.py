@@ -11,6 +11,8 @@ from lstm_ae.errors import ConfigError
 from lstm_ae.files import write_whole
 from lstm_ae.runs.directory import RunDirectory
 
+SHARED = ("monitor", "parameters", "device", "backend", "leaky")  # fields of a summary that all folds have in common
+
 log = logging.getLogger(__name__)
 
 
@@ -68,7 +70,7 @@ def summarize_folds(config: DictConfig, directory: RunDirectory) -> float | list
     spread = [pstdev(values) for values in zip(*results, strict=True)] if two else pstdev(results)
     directory.update_summary(
         status="completed",
-        **{key: folds[0][key] for key in ("monitor", "parameters", "device")},
+        **{key: folds[0][key] for key in SHARED if key in folds[0]},
         best=best,
         best_std=spread,
         test=means(folds, "test"),

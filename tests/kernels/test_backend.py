@@ -150,3 +150,9 @@ def test_narrower_vectors(compiled, tmp_path, flags, lanes):
         pytest.skip("a processor without AVX2")
     (backend, width, right), _ = run(tmp_path, "native", LSTM_AE_CFLAGS=flags)
     assert (backend, width, right) == ("native", lanes, "True")
+
+
+@pytest.mark.skipif(compiling.platform.machine() not in ("x86_64", "AMD64"), reason="flags of x86-64")
+def test_vectors_that_are_not_worth_it_are_left_to_torch(compiled, tmp_path):
+    (backend, *_), said = run(tmp_path, "auto", LSTM_AE_CFLAGS="-march=x86-64")
+    assert backend == "torch" and "backend=native uses it" in said[-1]

@@ -48,10 +48,12 @@ def train(*arguments: str, cwd: Path, directory: str = "run", **extra: str) -> P
     return cwd / directory
 
 
-def start(*arguments: str, cwd: Path, stdout: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE):
+def start(
+    *arguments: str, cwd: Path, stdout: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE, **extra: str
+) -> subprocess.Popen:
     """Start `python -m lstm_ae.train ARGUMENTS` in `cwd` and leave it running."""
     return subprocess.Popen(
-        words("train", *arguments), cwd=cwd, env=environment(), stdout=stdout, stderr=stderr, text=True
+        words("train", *arguments), cwd=cwd, env=environment(**extra), stdout=stdout, stderr=stderr, text=True
     )
 
 

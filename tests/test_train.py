@@ -133,13 +133,41 @@ def uninterrupted(tmp_path_factory):
     return train(*JOINT, cwd=tmp_path_factory.mktemp("uninterrupted"))
 
 
+# An objective that waits in the second epoch until it may go on, so that a signal finds the run there.
+WAITING = """
+import time
+from pathlib import Path
+
+from lstm_ae.spec import part
+from lstm_ae.training.objective import Objective
+
+
+@part
+class Waiting(Objective):
+    def __call__(self, output, batch, training=False):
+        while training and Path("run/checkpoints/last.pt").exists() and not Path("go").exists():
+            Path("waiting").touch()
+            time.sleep(0.01)
+        return super().__call__(output, batch, training)
+"""
+
+
+def interrupt(number, tmp_path):
+    """Start the run, send it a signal in its second epoch, and return the exit code and standard error."""
+    (tmp_path / "waiting.py").write_text(WAITING)
+    settings = (*JOINT, "objective._target_=waiting.Waiting", "hydra.run.dir=run")
+    process = start(*settings, cwd=tmp_path, LSTM_AE_ALLOW="waiting")
+    wait_for((tmp_path / "waiting").exists)
+    ended = finish(process, number)
+    (tmp_path / "go").touch()
+    return ended
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killed_and_resumed_equals_never_stopped(number, uninterrupted, tmp_path):
-    # More batches than the run to compare with would make the interrupted run another run, so the kill has to be quick.
-    process = start(*JOINT, "hydra.run.dir=run", cwd=tmp_path)
     directory = tmp_path / "run"
-    wait_for((directory / "checkpoints" / "last.pt").exists)
-    code, errors = finish(process, number)
+    code, errors = interrupt(number, tmp_path)
+    assert len(rows(directory)) == 1
     if number == signal.SIGKILL:
         assert code == -signal.SIGKILL
         assert summary(directory)["status"] == "running"
@@ -148,7 +176,7 @@ def test_killed_and_resumed_equals_never_stopped(number, uninterrupted, tmp_path
         assert summary(directory)["status"] == "stopped"
         assert "Traceback" not in errors
     config = (directory / ".hydra" / "config.yaml").read_text()
-    done = run("train", "resume=run", cwd=tmp_path)
+    done = run("train", "resume=run", cwd=tmp_path, LSTM_AE_ALLOW="waiting")
     assert done.returncode == 0, done.stderr
     assert (directory / ".hydra" / "config.yaml").read_text() == config
     assert summary(directory)["status"] == "completed"
@@ -157,17 +185,12 @@ def test_killed_and_resumed_equals_never_stopped(number, uninterrupted, tmp_path
 
 
 def test_a_crash_between_the_files_of_an_epoch_costs_nothing(uninterrupted, tmp_path):
-    directory = train(*JOINT, "trainer.max_epochs=4", cwd=tmp_path)
-    # As if killed after metrics.csv and best.pt of epoch 3, before last.pt: last.pt is of epoch 2.
-    short = train(*JOINT, "trainer.max_epochs=2", "scheduler=constant", cwd=tmp_path, directory="short")
-    assert len(rows(short)) == 2
-    process = start(*JOINT, "hydra.run.dir=cut", cwd=tmp_path)
-    wait_for((tmp_path / "cut" / "checkpoints" / "last.pt").exists)
-    finish(process, signal.SIGKILL)
-    (tmp_path / "cut" / "checkpoints" / "best.pt").write_bytes((directory / "checkpoints" / "best.pt").read_bytes())
-    (tmp_path / "cut" / "metrics.csv").write_bytes((directory / "metrics.csv").read_bytes())
-    assert run("train", "resume=cut", cwd=tmp_path).returncode == 0
-    same(tmp_path / "cut", uninterrupted)
+    interrupt(signal.SIGKILL, tmp_path)
+    # As if killed after metrics.csv and best.pt of a later epoch were written, but not its last.pt.
+    for name in ("metrics.csv", "checkpoints/best.pt"):
+        (tmp_path / "run" / name).write_bytes((uninterrupted / name).read_bytes())
+    assert run("train", "resume=run", cwd=tmp_path, LSTM_AE_ALLOW="waiting").returncode == 0
+    same(tmp_path / "run", uninterrupted)
 
 
 def test_resume_a_complete_run(uninterrupted, tmp_path):

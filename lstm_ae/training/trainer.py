@@ -106,11 +106,7 @@ class Trainer:
             data: with all parts on the model's device.
             monitors: metrics with the mode of their best value; the first one chooses `best.pt` and stops early.
             seed: of the order of the batches and of augmentation.
-            directory: of the checkpoints.
-            description: plain values kept in every checkpoint beside the state.
-
-        Returns:
-            the history.
+            directory: of the checkpoints, which keep `description` (plain values) beside the state.
 
         Raises:
             ConfigError: a monitor that this model and data do not measure, or mixed precision on a CPU.

@@ -186,7 +186,7 @@ typedef struct {
     float *z;        /* [2 or capacity][z_stride] */
     float *x;        /* [block][x_stride]: the repeated input, and the 1 */
     float *gates;    /* forward [block][quad]; backward [tiles][capacity][quad]: their gradients */
-    float *constant; /* [tiles][block][quad]: the repeated input's share of the gates; backward: their summed gradient */
+    float *constant; /* [tiles][block][quad]: a repeated input's share of the gates; backward: their summed gradient */
     float *cell;     /* [tiles][block][tile]; backward: its gradient */
     float *tanh_c;   /* [tiles][block][tile] */
     float *c_first;  /* [tiles][block][tile] */
@@ -328,7 +328,7 @@ static void multiply(long rows, long vectors, long panels, long columns, Matrix 
     }
 }
 
-/* --- Weights, from PyTorch's order to that of the products and back ------------------------------------------------ */
+/* --- Weights, from PyTorch's order to that of the products and back ----------------------------------------------- */
 
 /* [tiles][rows_of_w][quad]: the rows of h, of x and of the 1, the last being the biases. */
 static void pack_weights(const Layer *l, const Plan *p) {
@@ -375,7 +375,7 @@ static void unpack_gradients(const Layer *l, const Plan *p) {
         }
 }
 
-/* --- The caller's tensors, row by row ------------------------------------------------------------------------------ */
+/* --- The caller's tensors, row by row ----------------------------------------------------------------------------- */
 
 INLINE long length(const Layer *l, long row) { return l->lengths ? l->lengths[row] : l->steps; }
 
@@ -402,7 +402,7 @@ INLINE void prefetch(const float *from, long n) {
     for (long j = 0; j < n; j += 16) __builtin_prefetch(from + j);
 }
 
-/* What a sequence reads at its t-th step, and the 1; past its end, zeros: what stands there may not even be a number. */
+/* What a sequence reads at its t-th step, and the 1; past its end, zeros: what stands there may be no number at all. */
 INLINE void read_input(const Layer *l, long row, long t, float *to) {
     if (t < length(l, row))
         copy(to, l->x + row * l->x_batch + (l->repeat ? 0 : place(l, row, t) * l->x_time), l->inputs);
@@ -417,15 +417,15 @@ static void clear_padding(const Layer *l, long row, float *tensor, long batch, l
 }
 
 /* Between a row of units and the tiles [tiles][rows][tile] that the elementwise part works on. */
-INLINE void to_tiles(const Plan *p, long units, const float *from, float *to, long rows, long row) {
-    for (long u = 0; u < units; u++) to[(u / p->tile * rows + row) * p->tile + u % p->tile] = from[u];
+static void to_tiles(const Plan *p, long units, const float *from, float *to, long rows, long row) {
+    for (long u = 0; u < units; u += p->tile) copy(to + u * rows + row * p->tile, from + u, min(p->tile, units - u));
 }
 
 static void from_tiles(const Plan *p, long units, const float *from, long rows, long row, float *to) {
-    for (long u = 0; u < units; u++) to[u] = from[(u / p->tile * rows + row) * p->tile + u % p->tile];
+    for (long u = 0; u < units; u += p->tile) copy(to + u, from + u * rows + row * p->tile, min(p->tile, units - u));
 }
 
-/* --- Elementwise --------------------------------------------------------------------------------------------------- */
+/* --- Elementwise -------------------------------------------------------------------------------------------------- */
 
 /* The vector of a tile's units in one sequence, or in this one and the next if a tile is half a vector. */
 INLINE vec load_rows(const float *from, long stride, int halves) {
@@ -475,7 +475,8 @@ INLINE void cells(int halves, const Plan *p, long rows, float *gates, float *cel
     }
     for (long row = 0; row < rows; row += group) {
         const long j = row * tile;
-        store_rows(h + row * p->z_stride, p->z_stride, halves, load(gates + 4 * j) * hyperbolic_tangent(load(cell + j)));
+        const vec o = load(gates + 4 * j);
+        store_rows(h + row * p->z_stride, p->z_stride, halves, o * hyperbolic_tangent(load(cell + j)));
     }
 }
 
@@ -497,8 +498,11 @@ INLINE void cells_backward(int halves, const Plan *p, long rows, const float *ta
                     d_h * tc * o * (1.f - o)};
         store(d_cell + j, d_c * f);
         gates_to_memory(d, halves);
-        UNROLL for (int k = 0; k < 4; k++) store(d_gates + 4 * j + k * LANES, d[k]);
-        if (sum) UNROLL for (int k = 0; k < 4; k++) store(sum + 4 * j + k * LANES, load(sum + 4 * j + k * LANES) + d[k]);
+        UNROLL for (int k = 0; k < 4; k++) {
+            const long at = 4 * j + k * LANES;
+            store(d_gates + at, d[k]);
+            if (sum) store(sum + at, load(sum + at) + d[k]);
+        }
         if (before) {
             const vec tc_before = hyperbolic_tangent(c_before);
             store(tanh_c + j, tc_before);
@@ -507,7 +511,7 @@ INLINE void cells_backward(int halves, const Plan *p, long rows, const float *ta
     }
 }
 
-/* --- Blocks -------------------------------------------------------------------------------------------------------- */
+/* --- Blocks ------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     long first, real; /* sequences: the first one, and how many */
@@ -529,7 +533,7 @@ static void read_repeated(const Layer *l, const Plan *p, const Scratch *s, Block
     for (long row = 0; row < b.real; row++) read_input(l, b.first + row, 0, s->x + row * p->x_stride);
 }
 
-/* --- Forward ------------------------------------------------------------------------------------------------------- */
+/* --- Forward ------------------------------------------------------------------------------------------------------ */
 
 /* What leaves the layer after step t: states, and the last state of sequences that end here. */
 static void write_states(const Layer *l, const Plan *p, const Scratch *s, Block b, long t, const float *h) {
@@ -581,9 +585,9 @@ static void forward_block(const Layer *l, const Plan *p, const Scratch *s, long 
         clear_padding(l, row, l->out, l->out_batch, l->out_time, l->units);
 }
 
-/* --- Backward ------------------------------------------------------------------------------------------------------ */
+/* --- Backward ----------------------------------------------------------------------------------------------------- */
 
-/* What arrives at step t from outside: the gradients of its states, and of the last state of sequences that end here. */
+/* What arrives at step t from outside: gradients of its states, and of the last state of sequences that end here. */
 static void read_gradients(const Layer *l, const Plan *p, const Scratch *s, Block b, long t) {
     for (long row = 0; row < b.real; row++) {
         const long of = b.first + row, left = length(l, of) - t;
@@ -681,7 +685,7 @@ static void backward_block(const Layer *l, const Plan *p, const Scratch *s, long
     }
 }
 
-/* --- Threads ------------------------------------------------------------------------------------------------------- */
+/* --- Threads ------------------------------------------------------------------------------------------------------ */
 
 typedef struct {
     const Layer *layer;
@@ -716,13 +720,14 @@ static void run(const Layer *l, const Plan *p, int backward) {
     } else {
         pthread_t threads[64];
         long started = 0;
-        while (started < min(64, p->workers - 1) && !pthread_create(threads + started, NULL, work_in_thread, &job)) started++;
+        while (started < min(64, p->workers - 1) && !pthread_create(threads + started, NULL, work_in_thread, &job))
+            started++;
         work(&job);
         while (started) pthread_join(threads[--started], NULL);
     }
 }
 
-/* --- Entry points -------------------------------------------------------------------------------------------------- */
+/* --- Entry points ------------------------------------------------------------------------------------------------- */
 
 /* Returns 0, or 1 if a length is not one of 1 to `steps`. */
 int lstm_forward(const Layer *l) {

@@ -1,0 +1,56 @@
+"""The named experiments train alike with either backend, and go on bit for bit with the native one."""
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from lstm_ae.config import CONF, build
+from lstm_ae.kernels import choose_backend, clip_and_step, use_backend
+from tests.commands import TINY_DIGITS, run, train
+
+EXPERIMENTS = sorted(path.stem for path in Path(CONF, "experiment").glob("*.yaml"))
+STEPS = 3
+
+
+def losses(config, data, backend):
+    """The losses of a few training steps, from the same weights and on the same batches."""
+    torch.manual_seed(0)
+    model = build.build_model(config, data.spec)
+    use_backend(model, backend)
+    objective, optimizer = build.build_objective(config), build.build_training(config, model)["optimizer"]
+    found = []
+    for batch in islice(data.train.chunks(min(data.batch_size, 32)), STEPS):
+        optimizer.zero_grad()
+        loss = objective(model(batch.inputs), batch, training=True)["loss"]
+        loss.backward()
+        clip_and_step(optimizer, config.trainer.gradient_clip_norm, backend)
+        found.append(loss.item())
+    return found
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_training_agrees_with_that_of_torch(name, real_data, real_stocks):
+    few = {"sp500": ["dataset.symbols=4"], "mnist": ["dataset.num_train=128"]}.get(name.split("_")[0], [])
+    with initialize_config_dir(CONF):
+        config = compose("config", [f"experiment={name}", "threads=1", *few])
+    if choose_backend("auto", "cpu") != "native":
+        pytest.skip("no C compiler here")
+    data = build.build_data(config, torch.device("cpu"))
+    dropout = config.model.dropout > 0 and config.model.num_layers > 1  # between layers: other random numbers
+    assert not dropout, "an experiment with dropout between layers needs another comparison"
+    assert losses(config, data, "native") == pytest.approx(losses(config, data, "torch"), rel=1e-4)
+
+
+def test_a_native_training_resumes_bit_for_bit_and_a_change_of_backend_is_said(tmp_path):
+    settings = (*TINY_DIGITS, "backend=native")
+    whole = train(*settings, "trainer.max_epochs=4", cwd=tmp_path, directory="whole")
+    part = train(*settings, "trainer.max_epochs=2", cwd=tmp_path, directory="part")
+    other = run("train", f"resume={part}", "trainer.max_epochs=3", "backend=torch", cwd=tmp_path)
+    assert other.returncode == 0 and "will differ in their last decimals" in other.stdout
+    part = train(*settings, "trainer.max_epochs=2", cwd=tmp_path, directory="again")
+    assert run("train", f"resume={part}", "trainer.max_epochs=4", cwd=tmp_path).returncode == 0
+    weights = [torch.load(one / "checkpoints" / "last.pt", weights_only=True)["model"] for one in (whole, part)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

@@ -121,11 +121,7 @@ def test_leaky_settings_say_so(tmp_path, real_stocks):
             "objective.time_effect_weight=2: must be a number",
         ),
         (["dataset=sp500", "model=forecaster", "monitor=val/loss2"], "val/forecast_unseen"),
-<<<<<<< HEAD
-        (["dataset=sp500", "dataset.forecast_target=last_day"], "ahead (once called last_day), shifted, or null"),
-=======
         (["dataset=sp500", "dataset.forecast_target=last_day"], "one of ahead (once called last_day), shifted"),
->>>>>>> data
         (["dataset=sp500", "dataset.window=1"], "dataset.window=1: must be a whole number >= 2, or null"),
         (["dataset=sp500", "model=forecaster", "monitor=val/forecast", "mode=max"], "mode=min"),
     ],

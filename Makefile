@@ -8,7 +8,7 @@ train: $(VENV)/installed
 	$(BIN)/python -m lstm_ae.train experiment=digits
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -31,11 +31,13 @@ class PublicFile:
         name: its place under `data_root()`, without .gz.
         sha256: of its decompressed content, because the same content is served in different gzip files.
         addresses: where it can be downloaded, in order of preference.
+        instead: data sets that need no download, for the message where the file cannot be had.
     """
 
     name: str
     sha256: str
     addresses: tuple[str, ...]
+    instead: tuple[str, ...] = ("synthetic",)
 
     def read(self) -> bytes:
         """The decompressed, verified content; the file is downloaded where it is missing, and the log says which it is.
@@ -70,7 +72,7 @@ class PublicFile:
             f"{self.name} is not at {zipped} or {plain}, and could not be downloaded:\n"
             + "\n".join(problems)
             + f"\nPut the file at one of the two places by hand (LSTM_AE_DATA names the folder, now {data_root()}), "
-            "or use a data set that needs no download, such as dataset=synthetic."
+            f"or use a data set that needs no download: dataset={', '.join(self.instead)}."
         )
 
     def _download(self, address: str, target: Path) -> bytes:

@@ -33,7 +33,8 @@ def read_idx(name: str) -> Tensor:
     Raises:
         UserError: the file is missing and cannot be downloaded, or is not the published one.
     """
-    content = PublicFile(f"mnist/{name}", SHA256[name], tuple(f"{mirror}{name}.gz" for mirror in MIRRORS)).read()
+    addresses = tuple(f"{mirror}{name}.gz" for mirror in MIRRORS)
+    content = PublicFile(f"mnist/{name}", SHA256[name], addresses, instead=("digits_rows", "digits_pixels")).read()
     dimensions = content[3]
     shape = np.frombuffer(content, ">i4", count=dimensions, offset=4)
     values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)

@@ -48,9 +48,8 @@ def test_a_native_training_resumes_bit_for_bit_and_a_change_of_backend_is_said(t
     settings = (*TINY_DIGITS, "backend=native")
     whole = train(*settings, "trainer.max_epochs=4", cwd=tmp_path, directory="whole")
     part = train(*settings, "trainer.max_epochs=2", cwd=tmp_path, directory="part")
-    other = run("train", f"resume={part}", "trainer.max_epochs=3", "backend=torch", cwd=tmp_path)
-    assert other.returncode == 0 and "will differ in their last decimals" in other.stdout
-    part = train(*settings, "trainer.max_epochs=2", cwd=tmp_path, directory="again")
     assert run("train", f"resume={part}", "trainer.max_epochs=4", cwd=tmp_path).returncode == 0
     weights = [torch.load(one / "checkpoints" / "last.pt", weights_only=True)["model"] for one in (whole, part)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    other = run("train", f"resume={part}", "trainer.max_epochs=5", "backend=torch", cwd=tmp_path)
+    assert other.returncode == 0 and "will differ in their last decimals" in other.stdout

@@ -23,7 +23,7 @@ class DataSpec:
     """What a model has to know of the data, and what a figure needs to label it."""
 
     name: str
-    length: int  # steps in a sequence
+    length: int  # steps in a sequence; where they differ, in the longest of the training part
     features: int  # values in a step
     class_names: tuple[str, ...] = ()  # empty: no classes
     image_shape: tuple[int, int] | None = None  # (height, width), where a sequence is an image read in order
@@ -37,6 +37,13 @@ class DataSpec:
     # Where each sequence is scaled by the min-max of its own input: for each feature, the position of the one whose
     # range scales it. Empty: sequences are scaled otherwise.
     own_range: tuple[int, ...] = ()
+    varying: bool = False  # whether sequences have lengths of their own
+    masked: bool = False  # whether values are missing, and the model reads which ones beside the values
+
+    @property
+    def input_features(self) -> int:
+        """Values in a step that a model reads: the features and, where values are missing, a channel for each."""
+        return self.features * (2 if self.masked else 1)
 
     @property
     def num_classes(self) -> int:

@@ -27,6 +27,9 @@ class Sequences:
     high: Tensor | None = None  # likewise
     series: Tensor | None = None  # (n,), int64: which of the panel's series it was cut from
     time: Tensor | None = None  # (n,), int64: the position in the panel's times where its input begins
+    lengths: Tensor | None = None  # (n,), int64, at least 1: steps of each; the steps after them are padding, zeros
+    mask: Tensor | None = None  # (n, length, features), bool: True where the input has a value; False where it is
+    #                             missing and `inputs` holds a filled one, and on padding
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -110,7 +110,9 @@ def test_a_downloaded_file_is_as_readable_as_any_new_file(served, root):
     assert (root / "set/file.csv").stat().st_mode == beside.stat().st_mode
 
 
-@pytest.mark.parametrize(("name", "content"), [("file.csv", CONTENT), ("file.csv.gz", gzip.compress(CONTENT))])
+@pytest.mark.parametrize(
+    ("name", "content"), [("file.csv", CONTENT), ("file.csv.gz", gzip.compress(CONTENT))], ids=["plain", "gzip"]
+)
 def test_a_file_that_is_there_is_used_and_never_touched(served, root, name, content, caplog):
     caplog.set_level("INFO")
     place = root / "set" / name

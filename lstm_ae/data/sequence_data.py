@@ -11,7 +11,6 @@ from torch import Tensor
 from lstm_ae.data.panel import Panel
 from lstm_ae.spec import DataSpec, Scaler
 
-
 LENGTH_SPREAD = 0.1  # sequences whose lengths differ by this share may meet in a batch
 
 

@@ -82,7 +82,11 @@ class Head(Protocol):
     def __call__(
         self, inputs: Tensor, encoding: Encoding, decoding: Decoding, lengths: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """What the encoder read, and what encoder and decoder returned -> {"logits": (batch, num_classes)} or {"forecast": (batch, forecast_steps, forecast_features)}."""
+        """What the encoder read, and what encoder and decoder made of it -> the answer to the task.
+
+        Returns:
+            {"logits": (batch, num_classes)} or {"forecast": (batch, forecast_steps, forecast_features)}.
+        """
         ...
 
 
@@ -115,10 +119,10 @@ def require_lengths(part: object, key: str) -> None:
     Raises:
         UserError: its `forward` takes no lengths.
     """
-    if "lengths" not in signature(part.forward if isinstance(part, nn.Module) else part.__call__).parameters:
+    if "lengths" not in signature(getattr(part, "forward", type(part))).parameters:
         raise UserError(
-            f"{key}: {type(part).__name__} reads sequences of one length only (its forward takes no lengths), and those "
-            "of this data set have lengths of their own"
+            f"{key}: {type(part).__name__} reads sequences of one length only (its forward takes no lengths), and the "
+            "sequences of this data set have lengths of their own"
         )
 
 

@@ -36,8 +36,8 @@ class ForecastHead(nn.Module):
         super().__init__()
         if sizes.varying:
             raise ConfigError(
-                "model.head", type(self).__name__, "forecasts from inputs of one length, and the sequences of this data "
-                "set have lengths of their own; cut windows of one length: dataset.window"
+                "model.head", type(self).__name__, "forecasts from inputs of one length, and the sequences of this "
+                "data set have lengths of their own; cut windows of one length: dataset.window"
             )  # fmt: skip
         self.sizes = sizes
         self.shifted = sizes.forecast_steps > sizes.horizon

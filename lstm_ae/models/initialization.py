@@ -96,8 +96,8 @@ def linear_memory(model: nn.Module, gate_bias: NonNegative) -> None:
     *lower, top = levels(model)
     if getattr(model, "varying", False) and not top[1].reverse:
         raise ConfigError(
-            "model.initialization", "linear_memory", "finds the first step again only if all sequences have one length; "
-            "where they differ, let the decoder write the last step first (model.decoder.reverse=true, or "
+            "model.initialization", "linear_memory", "finds the first step again only if all sequences have one "
+            "length; where they differ, let the decoder write the last step first (model.decoder.reverse=true, or "
             "model.decoder.top.reverse=true in a pyramid) or use model/initialization=orthogonal"
         )  # fmt: skip
     for encoder, decoder in (*lower, top):

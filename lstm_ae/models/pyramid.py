@@ -25,8 +25,8 @@ class PyramidalEncoder(nn.Module):
     strides) steps of the top apart, plus one slice of each level, instead of T. A level of h units costs 4 h (h + its
     inputs) multiplications a step, and twice that backward; the slices of a level are read side by side.
 
-    A length that the strides do not divide is filled with zeros before the first step, so that the last slice ends where
-    the sequence does; each sequence is filled for itself where lengths differ.
+    A length that the strides do not divide is filled with zeros before the first step, so that the last slice ends
+    where the sequence does; each sequence is filled for itself where lengths differ.
 
     Args:
         input_size: features of a step (the data's).
@@ -100,6 +100,7 @@ class PyramidalDecoder(nn.Module):
         super().__init__()
         check_levels("model.decoder", hidden_sizes, strides)
         self.length = length
+        self.strides = strides
         self.top = top(context_size, hidden_sizes[-1], math.ceil(length / math.prod(strides)))
         if self.top.reads_truth:
             raise ConfigError(
@@ -132,7 +133,7 @@ class PyramidalDecoder(nn.Module):
 
     def forward(self, context: Tensor, inputs: Tensor, lengths: Tensor | None = None) -> Decoding:
         """context (batch, context_size) -> the decoding, its last state the top's; `inputs` is not looked at."""
-        whole = math.prod(decoder.length for decoder in self.lower)
+        whole = math.prod(self.strides)
         top_lengths = None if lengths is None else -(-lengths // whole)
         written, last_state = self.top(context, inputs[:, ::whole], top_lengths)  # a step for each of the top's slices
         for decoder in reversed(self.lower):

@@ -87,7 +87,7 @@ class Panel:
             raise ConfigError(key, name, f"is none of the {len(self.series)} series here{hint}")
         return self.series.index(name)
 
-    def time_of(self, key: str, time: str, row: int = 0) -> int:
+    def time_of(self, key: str, time: str | float, row: int = 0) -> int:
         """The position of the first time at or after `time`; `key` is the setting that named it.
 
         Args:
@@ -108,7 +108,7 @@ class Panel:
         return ~np.isnan(self.values).any((1, 2))
 
 
-def as_time(key: str, text: str, times: np.ndarray) -> np.datetime64 | float:
+def as_time(key: str, text: str | float, times: np.ndarray) -> np.datetime64 | float:
     """`text` as a time of the kind of `times`: a date, such as 2016-01-04 or 2016-01-04T12:30, or a number.
 
     Raises:

@@ -59,7 +59,7 @@ class PanelOptions:
     stride: Count | None  # times from one window to the next; None: the least that leaves no more than MANY_WINDOWS
     val_fraction: Portion  # of the times, the series or the windows, as the split says
     test_fraction: Portion
-    test_start: str | None  # first time of the test, instead of `test_fraction`
+    test_start: str | float | None  # first time of the test, instead of `test_fraction`
     num_train: Count | None  # train on so many windows only, chosen at random; None: all
     num_folds: NumFolds | None  # k-fold cross-validation; by time with expanding windows
     fold: Fold  # which of the folds validates

@@ -12,7 +12,7 @@ from lstm_ae.data.panel_whole import whole_data
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.data.splitting import Fold, NumFolds, Portion
 from lstm_ae.data.table_files import expand, find_columns
-from lstm_ae.data.table_load import Table, load
+from lstm_ae.data.table_load import NORMAL, Table, load
 from lstm_ae.data.table_words import describe_parts, describe_table
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.spec import Count, part
@@ -20,7 +20,6 @@ from lstm_ae.spec import Count, part
 log = logging.getLogger(__name__)
 
 FILLED = 2 / 3  # of a panel of all times, at least: then the series share their times
-NORMAL = {"", "0", "false", "no", "normal", "none"}  # labels of a step that flag nothing
 
 Files = Annotated[str | list[str], Field(description="a CSV or Parquet file, a list of files, or a glob as logs/*.csv")]
 Names = Annotated[list[str], Field(min_length=1, description="a list of columns, as [load,heat]")]
@@ -46,7 +45,7 @@ def table(
     unit: str,
     val_fraction: Portion,
     test_fraction: Portion,
-    test_start: str | None,
+    test_start: str | float | None,
     num_train: Count | None,
     num_folds: NumFolds | None,
     fold: Fold,
@@ -88,7 +87,8 @@ def table(
     panel = to_panel(found)
     if missing == "error":
         refuse_missing(found, panel)
-    make = whole_data if window is None else panel_data
+    alike = (panel.extents == [0, panel.values.shape[1]]).all()
+    make = panel_data if window is not None or alike else whole_data
     begins, classes = test_begins(found, panel, options), classes_of(found)
     data = make(panel, options, name="table", unit=unit, test_begin=begins, classes=classes)
     for line in describe_parts(data):
@@ -119,11 +119,14 @@ def refuse_missing(table: Table, panel: Panel) -> None:
 
 
 def check_lengths(table: Table, options: PanelOptions) -> None:
-    """Refuse windows that are longer than every series.
+    """Refuse windows that are longer than every series, and one series alone where whole ones are asked for.
 
     Raises:
-        ConfigError: they are.
+        ConfigError: it is so.
     """
+    if options.window is None and len(table.names) < 3:
+        raise ConfigError("dataset.window", None, "takes each series whole; to train, validate and test on different "
+                          f"ones takes three, and there are {len(table.names)}. Set a window")  # fmt: skip
     span = (options.window or 2) + (0 if options.forecast_target is None else options.horizon)
     longest = int(table.lengths.argmax())
     if table.lengths[longest] < span:
@@ -147,7 +150,7 @@ def to_panel(table: Table) -> Panel:
     values = np.full((count, times.shape[-1], table.values.shape[1]), np.nan)
     values[table.series, places] = table.values
     flags = None
-    if table.labels is not None and not table.one_each(table.labels):
+    if table.labels is not None and table.labels_steps:
         flagged = np.array([name.strip().casefold() not in NORMAL for name in table.label_names] + [False])
         flags = np.zeros(values.shape[:2], bool)
         flags[table.series, places] = flagged[table.labels]
@@ -160,7 +163,7 @@ def classes_of(table: Table) -> tuple[np.ndarray, tuple[str, ...]] | None:
     Raises:
         UserError: there is one class alone, or a series has none.
     """
-    if table.labels is None or not table.one_each(table.labels):
+    if table.labels is None or table.labels_steps:
         return None
     labels = table.labels[table.starts[:-1]]
     if (labels < 0).any():

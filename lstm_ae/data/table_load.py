@@ -11,6 +11,7 @@ import pandas as pd
 from lstm_ae.data.table_files import SERIES, Columns, line_of, read_chunks
 from lstm_ae.errors import UserError
 
+NORMAL = {"", "0", "false", "no", "normal", "none"}  # labels of a step that flag nothing
 TOO_MANY_DUPLICATES = 0.1  # of a series' rows: then several series are in it that no column tells apart
 
 
@@ -51,9 +52,12 @@ class Table:
         """The file and line of a row, in words."""
         return place_of(self.paths, self.file_starts, int(self.order[row]))
 
-    def one_each(self, values: np.ndarray) -> bool:
-        """Whether `values` (rows,) are the same throughout each series."""
-        return bool((values == values[self.starts[:-1]][self.series]).all())
+    @cached_property
+    def labels_steps(self) -> bool:
+        """Whether the labels are of steps, not of whole series: they change within one, or all are of a normal step."""
+        assert self.labels is not None
+        changing = self.labels != self.labels[self.starts[:-1]][self.series]
+        return bool(changing.any()) or {name.strip().casefold() for name in self.label_names} <= NORMAL
 
 
 def place_of(paths: Sequence[Path], file_starts: np.ndarray, row: int) -> str:

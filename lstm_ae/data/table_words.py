@@ -8,25 +8,25 @@ import pandas as pd
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.data.table_load import Table
 
-SHOWN = 6  # names in a line
+SHOWN = 4  # names in a line
 
 
 def describe_table(table: Table) -> Iterator[str]:
     """Series, lengths, values, times, missing values and labels."""
     columns, lengths = table.columns, table.lengths
     long = f"{lengths.min():,} to {lengths.max():,}" if lengths.min() < lengths.max() else f"{lengths.max():,}"
-    yield (f"read {some([str(path) for path in table.paths])}: {len(table.values):,} rows, {len(table.names)} series "
-           f"({some(table.names)}) of {long} rows")  # fmt: skip
+    files = str(table.paths[0]) + (f" and {len(table.paths) - 1} more files" if len(table.paths) > 1 else "")
+    yield (f"read {files}: {len(table.values):,} rows, {len(table.names)} series ({some(table.names)}) of {long} "
+           "rows")  # fmt: skip
     yield f"values: {some(columns.values)}" + ("" if columns.time else "; no column of times, the rows are in order")
     if columns.time is not None:
         yield f"times: column {columns.time}, {describe_times(table)}"
     gone = np.isnan(table.values).mean(0)
     if gone.any():
-        by_column = [f"{name} {share:.1%}" for name, share in zip(columns.values, gone, strict=True) if share]
-        yield f"missing: {gone.mean():.1%} of the values ({some(by_column)})"
+        by_column = [f"{name} {share:.2g}" for name, share in zip(columns.values, gone, strict=True) if share]
+        yield f"missing: {gone.mean():.2g} of the values ({some(by_column)})"
     if table.labels is not None:
-        per_series = table.one_each(table.labels)
-        what = "of a series: its class" if per_series else "of a step: kept for scoring, not trained on"
+        what = "of steps: kept for scoring, not trained on" if table.labels_steps else "of a series: its class"
         yield f"labels: column {columns.label}, {what}; {some(table.label_names)}"
 
 
@@ -38,7 +38,11 @@ def describe_times(table: Table) -> str:
     if len(steps):
         step = np.median(steps.astype(float) if steps.dtype.kind == "m" else steps)
         width = steps.astype(float) / step if step else np.ones(len(steps))
-        long = str(pd.Timedelta(step, "ns")).removeprefix("0 days ") if steps.dtype.kind == "m" else f"{step:g}"
+        long = (
+            str(pd.Timedelta(step, "ns")).removeprefix("0 days ").removesuffix(" 00:00:00")
+            if steps.dtype.kind == "m"
+            else f"{step:g}"
+        )
         words.append(f"step {long}")
         gaps, uneven = width > 1.5, (width <= 1.5) & (np.abs(width - 1) > 0.01)
         if gaps.any():
@@ -63,8 +67,8 @@ def describe_parts(data: SequenceData) -> Iterator[str]:
         first = min(data.panel.times_of(row)[begin[rows == row].min()] for row in np.unique(rows))
         last = max(data.panel.times_of(row)[ends[rows == row].max()] for row in np.unique(rows))
         names = [data.panel.series[row] for row in np.unique(rows)]
-        yield (f"{words}: {len(part):,} sequences of {len(names)} series ({some(names)}), {written(first)} to "
-               f"{written(last)}")  # fmt: skip
+        which = "all" if len(names) == len(data.panel.series) else f"{len(names)} ({some(names)})"
+        yield (f"{words}: {len(part):,} sequences of {which} series, {written(first)} to {written(last)}")
 
 
 def some(names: tuple[str, ...] | list[str]) -> str:
@@ -75,4 +79,4 @@ def some(names: tuple[str, ...] | list[str]) -> str:
 
 def written(time: np.generic) -> str:
     """A time as one would write it."""
-    return str(pd.Timestamp(time)) if isinstance(time, np.datetime64) else f"{time:g}"
+    return str(pd.Timestamp(time)).removesuffix(" 00:00:00") if isinstance(time, np.datetime64) else f"{time:g}"

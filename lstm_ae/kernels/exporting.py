@@ -4,6 +4,7 @@
 the backends "onnx" and "scan" (see `lstm_ae.kernels.lstm.LSTM`) a layer keeps the number of steps open.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -29,8 +30,9 @@ def _(inputs: Tensor, hidden: Tensor, cell: Tensor, lengths: Tensor, weights: li
 
 def to_onnx(inputs: Any, hidden: Any, cell: Any, lengths: Any, weights: Any, backward: bool) -> tuple[Any, Any, Any]:
     """`onnx_layer` in ONNX: its LSTM operator, whose gates come in the order input, output, forget, candidate."""
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
 
+    op: Any = opset18  # its types say less than what it takes
     first, second = op.Constant(value_ints=[0]), op.Constant(value_ints=[1])
     size = weights[1].shape[1]
     gates = [range(gate * size, (gate + 1) * size) for gate in (0, 3, 1, 2)]
@@ -69,7 +71,7 @@ def scan_layer(
     turned = torch.where(alive, lengths[:, None] - 1 - time, time)[..., None]
     if backward:
         inputs = inputs.gather(1, turned.expand_as(inputs))
-    gates = F.linear(inputs, w_ih, sum(biases) if biases else None)
+    gates = F.linear(inputs, w_ih, biases[0] + biases[1] if biases else None)
 
     def step(state: tuple[Tensor, Tensor], given: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor, Tensor], Tensor]:
         (hidden, cell), (gate, exists) = state, given
@@ -78,6 +80,9 @@ def scan_layer(
         new_hidden = o.sigmoid() * new_cell.tanh()
         return (torch.where(exists, new_hidden, hidden), torch.where(exists, new_cell, cell)), new_hidden * exists
 
+    if type(inputs.shape[1]) is int and inputs.shape[1] == 1:  # of a decoder that goes step by step
+        (last_hidden, last_cell), last = step((hidden, cell), (gates[:, 0], alive[:, :1]))
+        return last[:, None], last_hidden, last_cell
     (last_hidden, last_cell), states = scan(
         step, (hidden.clone(), cell.clone()), (gates.transpose(0, 1), alive.t()[..., None]), dim=0
     )
@@ -85,4 +90,4 @@ def scan_layer(
     return states.gather(1, turned.expand_as(states)) if backward else states, last_hidden, last_cell
 
 
-LAYERS = {"onnx": onnx_layer, "scan": scan_layer}
+LAYERS: dict[str, Callable[..., Layer]] = {"onnx": onnx_layer, "scan": scan_layer}

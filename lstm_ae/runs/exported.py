@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from lstm_ae.runs.reopen import Run
 
 Format = Literal["onnx", "torch"]
 BACKENDS: dict[Format, str] = {"onnx": "onnx", "torch": "scan"}
+Compute = Callable[[dict[str, Tensor]], list[np.ndarray]]  # named inputs -> outputs in their order
+OpenAxes = dict[str, dict[int, str]]  # of each input, the axes of any size, by name
 TOLERANCE = 1e-5  # of a file's outputs, beside PyTorch's: relative to the largest of them where that is above 1
 TRACED = 3  # sequences in the batch that an export is traced with; torch takes sizes 0 and 1 for constants
 
@@ -51,6 +53,9 @@ class InOriginalUnits(nn.Module):
         UserError: the run's data set scales each sequence in a way that only it knows.
     """
 
+    low: Tensor  # of the run's scaling, where all sequences have one
+    high: Tensor
+
     def __init__(self, run: Run, any_length: bool) -> None:
         super().__init__()
         self.model = run.model
@@ -66,26 +71,30 @@ class InOriginalUnits(nn.Module):
                 "range: for a panel dataset.scaling=none or window"
             )
 
-    def forward(self, values: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
+    def forward(self, values: Tensor, lengths: Tensor | None = None, exists: Tensor | None = None) -> dict[str, Tensor]:
         """Read sequences in original units.
 
         Args:
             values: (batch, steps, features), float32.
             lengths: (batch,), int64, where the run's sequences have lengths of their own; what is past a sequence's
                 end is not read, and comes back as zeros.
+            exists: like the values, bool, where the run reads which values are missing; in place of a missing value
+                `values` hold what lies on the straight line between the values before and after it.
         """
         low, high = self._range(values, lengths)
         scaled = (values - low) / (high - low)
-        given = lengths
+        given, outside = lengths, None
         if lengths is not None:
             outside = past_end(lengths, values.shape[1])[..., None]
             scaled = scaled.masked_fill(outside, 0)
+            exists = None if exists is None else exists & ~outside
         elif self.any_length:
             given = torch.full((values.shape[0],), values.shape[1], dtype=torch.int64, device=values.device)
-        output = self.model(scaled, given)
-        made = {"context": output.context, "reconstruction": output.reconstruction * (high - low) + low}
-        if lengths is not None:
-            made["reconstruction"] = made["reconstruction"].masked_fill(outside, 0)
+        output = self.model(scaled, given, exists)
+        reconstruction = output.reconstruction * (high - low) + low
+        if outside is not None:
+            reconstruction = reconstruction.masked_fill(outside, 0)
+        made = {"context": output.context, "reconstruction": reconstruction}
         if output.logits is not None:
             made["probabilities"] = output.logits.softmax(1)
         if output.forecast is not None:
@@ -144,28 +153,26 @@ def export_run(run: Run, kind: Format, path: Path) -> list[Comparison]:
             f"{run.directory.path} cannot be exported: its sequences have lengths of their own, and {reason}. "
             "model/decoder=repeat_context and initial_state can."
         )
-    if run.spec.masked:
-        raise UserError(
-            f"{run.directory.path} cannot be exported: it reads which values are missing and how its data set filled "
-            "them, which no exported model could. Train with dataset.missing=interpolate, or use "
-            "`python -m lstm_ae.encode`"
-        )
     model = InOriginalUnits(run, any_length=reason is None).requires_grad_(False).eval()
-    examples = {
-        (batch, steps): example(run, batch, steps)
-        for batch, steps in sizes(run.spec.length, fixed=reason is not None)
-    }
+    tried_sizes = sizes(run.spec.length, fixed=reason is not None)
+    tried = [example(run, *size) for size in tried_sizes]
     use_backend(model, "torch")
-    expected = {size: model(*values) for size, values in examples.items()}
+    expected = [model(**inputs) for inputs in tried]
     try:
         use_backend(model, BACKENDS[kind])
         with quiet(), torch.no_grad():
-            program = capture(model, example(run, TRACED, run.spec.length), steps_vary=reason is None)
+            traced = example(run, TRACED, run.spec.length)
+            sequences = {0: "batch"} if reason is not None else {0: "batch", 1: "steps"}
+            axes = {name: {0: "batch"} if name == "lengths" else sequences for name in traced}
+            program = capture(model, traced, axes)
             with replacing(path) as temporary:
-                load = (write_onnx if kind == "onnx" else write_torch)(program, temporary, run, tuple(expected[1, run.spec.length]))
+                if kind == "onnx":
+                    compute = write_onnx(program, temporary, run, axes, list(expected[0]))
+                else:
+                    compute = write_torch(program, temporary, run, list(expected[0]))
                 found = [
-                    Comparison(batch, steps, difference(load(*values), expected[batch, steps]))
-                    for (batch, steps), values in examples.items()
+                    Comparison(*size, difference(compute(inputs), outputs))
+                    for size, inputs, outputs in zip(tried_sizes, tried, expected, strict=True)
                 ]
                 check(found, path)
     finally:
@@ -180,61 +187,67 @@ def sizes(length: int, fixed: bool) -> list[tuple[int, int]]:
     return [(1, length), (2, max(1, length // 2)), (7, length + 5), (4, 1)]
 
 
-def example(run: Run, batch: int, steps: int) -> tuple[Tensor, ...]:
-    """Sequences to try a model on, in original units, and their lengths where the run's have lengths of their own."""
+def example(run: Run, batch: int, steps: int) -> dict[str, Tensor]:
+    """Arguments to try a model on: sequences in original units, their lengths and which values exist where it asks."""
     generator = torch.Generator().manual_seed(0)
     scaled = torch.rand(batch, steps, run.spec.features, generator=generator)
-    values = scaled if run.scaler is None else run.scaler.inverse(scaled).float()
-    if not run.spec.varying:
-        return (values,)
-    return values, torch.randint(1, steps + 1, (batch,), generator=generator)
+    inputs = {"values": scaled if run.scaler is None else run.scaler.inverse(scaled).float()}
+    if run.spec.varying:
+        inputs["lengths"] = torch.randint(1, steps + 1, (batch,), generator=generator)
+    if run.spec.masked:
+        inputs["exists"] = torch.rand(scaled.shape, generator=generator) > 0.2
+    return inputs
 
 
-def capture(model: nn.Module, values: tuple[Tensor, ...], steps_vary: bool) -> torch.export.ExportedProgram:
-    """The model as torch's exporter sees it, for batches of any size.
+def capture(model: nn.Module, inputs: dict[str, Tensor], open_axes: OpenAxes) -> torch.export.ExportedProgram:
+    """The model as torch's exporter sees it, the sizes of the `open_axes` of its inputs left open.
 
     Raises:
         UserError: the exporter cannot follow it.
     """
-    batch = torch.export.Dim("batch")
-    shapes: tuple[Any, ...] = ({0: batch, 1: torch.export.Dim("steps")} if steps_vary else {0: batch}, {0: batch})
+    torch.compiler.reset()  # torch would take the number of steps of an earlier export for a constant
+    dims = {name: torch.export.Dim(name) for name in ("batch", "steps")}
+    shapes = {name: {axis: dims[dim] for axis, dim in axes.items()} for name, axes in open_axes.items()}
     try:
-        return torch.export.export(model, values, dynamic_shapes=shapes[: len(values)])
+        return torch.export.export(model, (), inputs, dynamic_shapes=shapes)
     except Exception as error:  # torch's exporter has many ways to give up
         raise UserError(f"the model cannot be exported: {str(error).strip().splitlines()[0]}") from error
 
 
-def write_onnx(program: torch.export.ExportedProgram, path: Path, run: Run, outputs: tuple[str, ...]) -> Callable[..., list[np.ndarray]]:
+def write_onnx(
+    program: torch.export.ExportedProgram, path: Path, run: Run, open_axes: OpenAxes, outputs: list[str]
+) -> Compute:
     """Write an ONNX file, and return what computes with it."""
     try:
         import onnx  # noqa: F401
         import onnxruntime
+        import onnxscript  # noqa: F401
     except ImportError as error:
         raise UserError(
             f"format=onnx needs the package {error.name}: pip install 'lstm-ae[export]'; format=torch needs no other"
         ) from error
     from lstm_ae.kernels.exporting import onnx_layer, to_onnx
 
-    inputs = ["values", "lengths"][: 1 + run.spec.varying]
     made = torch.onnx.export(
         program,
         dynamo=True,
-        custom_translation_table={torch.ops.lstm_ae.lstm.default: to_onnx},
-        input_names=inputs,
-        output_names=list(outputs),
+        custom_translation_table={onnx_layer._opoverload: to_onnx},
+        output_names=outputs,
+        dynamic_shapes=open_axes,
         verbose=False,
     )
+    assert made is not None
     made.model.metadata_props.update(metadata(run))
     made.save(str(path))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return lambda *values: session.run(None, dict(zip(inputs, (value.numpy() for value in values), strict=True)))
+    return lambda inputs: session.run(None, {name: value.numpy() for name, value in inputs.items()})
 
 
-def write_torch(program: torch.export.ExportedProgram, path: Path, run: Run, outputs: tuple[str, ...]) -> Callable[..., list[np.ndarray]]:
+def write_torch(program: torch.export.ExportedProgram, path: Path, run: Run, outputs: list[str]) -> Compute:
     """Write a file for `torch.export.load`, and return what computes with it."""
     torch.export.save(program, str(path), extra_files={"metadata.json": json.dumps(metadata(run), indent=2)})
     loaded = torch.export.load(str(path)).module()
-    return lambda *values: [value.numpy() for value in loaded(*values).values()]
+    return lambda inputs: [loaded(**inputs)[name].numpy() for name in outputs]
 
 
 def metadata(run: Run) -> dict[str, str]:

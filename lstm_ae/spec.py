@@ -46,6 +46,11 @@ class DataSpec:
         return self.features * (2 if self.masked else 1)
 
     @property
+    def steps_in_words(self) -> str:
+        """The steps of a sequence: "8", or "up to 29" where lengths differ."""
+        return f"{'up to ' if self.varying else ''}{self.length}"
+
+    @property
     def num_classes(self) -> int:
         """How many classes there are; 0 without labels."""
         return len(self.class_names)

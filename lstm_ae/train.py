@@ -105,8 +105,8 @@ def record_start(
 
     spec = data.spec
     parameters = sum(weights.numel() for weights in model.parameters())
-    log.info("%s: %d / %d / %d sequences of %d x %d to train / validate / test", spec.name, len(data.train),
-             len(data.val), len(data.test), spec.length, spec.features)  # fmt: skip
+    log.info("%s: %d / %d / %d sequences of %s x %d to train / validate / test", spec.name, len(data.train),
+             len(data.val), len(data.test), spec.steps_in_words, spec.features)  # fmt: skip
     if spec.leaky:
         log.warning("leaky: %s; what is measured here is no forecast of anything unseen", ", ".join(spec.leaky))
     log.info("%d parameters on %s; LSTM layers by %s", parameters, device_name(data.train.inputs.device),

@@ -60,7 +60,7 @@ def event_counts(labels: np.ndarray, flags: np.ndarray, boundaries: Sequence[int
     return found, len(true) - found, alarms
 
 
-def event_f1(found: int, missed: int, alarms: int) -> dict[str, float]:
+def event_f1(found: float, missed: float, alarms: float) -> dict[str, float]:
     """Precision, recall and F1 of events from `event_counts`, possibly of many files."""
     return precision_recall_f1(found, found + alarms, found + missed)
 
@@ -115,7 +115,9 @@ def vus(labels: np.ndarray, scores: np.ndarray, buffer: int, boundaries: Sequenc
         peaks = np.array([scores[first:end].max() for first, end in spans])
         existence = (peaks[:, None] >= thresholds).mean(0)
         inside = np.cumsum(labels[order])[flagged - 1]
-        soft_positive = positive + (hits - inside) / 2  # the mean of the anomalies, and of them with their flagged margin
+        soft_positive = (
+            positive + (hits - inside) / 2
+        )  # the mean of the anomalies, and of them with their flagged margin
         recall = existence * np.minimum(hits / soft_positive, 1)
         alarms = (flagged - hits) / (steps - soft_positive)
         roc = np.trapezoid(np.concatenate([[0], recall, [1]]), np.concatenate([[0], alarms, [1]]))

@@ -33,7 +33,9 @@ def from_validation(scores: np.ndarray, method: Method, quantile: float, deviati
     """
     known = scores[~np.isnan(scores)]
     if not len(known):
-        raise UserError("no step of the validation part has a score, so there is no threshold; it is shorter than a window")
+        raise UserError(
+            "no step of the validation part has a score, so there is no threshold; it is shorter than a window"
+        )
     words = f"of {len(known):,} validation steps"
     if method == "quantile":
         return Threshold(float(np.quantile(known, quantile)), f"quantile {quantile:g} {words}")

@@ -129,7 +129,7 @@ class Run:
                 "knows, and your values do not bring their scaling along. A model for other values needs one scaling "
                 "for all sequences, or each by its own range: for a panel dataset.scaling=none or window"
             )
-        scaler = own_scaler(inputs, self.spec.own_range)
+        scaler = own_scaler(inputs, self.spec.own_range, self.spec.own_standardized)
         return Scaler(*(torch.as_tensor(bound).float() for bound in (scaler.low, scaler.high)))
 
 

@@ -11,6 +11,7 @@ from lstm_ae.anomalies.naive import naive_detectors
 from lstm_ae.anomalies.overlap import Cut, Overlap, Reduction, Smoothing
 from lstm_ae.anomalies.scorers import Scorer
 from lstm_ae.data.panel_scaling import own_scaler
+from lstm_ae.data.panel_windows import interpolated
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.errors import UserError
 from lstm_ae.models.autoencoder import Autoencoder
@@ -57,7 +58,7 @@ class Network:
         values = torch.from_numpy(windows)
         scaler = self.scaler
         if scaler is None and self.spec.own_range:
-            scaler = own_scaler(values[:, : self.spec.length], self.spec.own_range)
+            scaler = own_scaler(values[:, : self.spec.length], self.spec.own_range, self.spec.own_standardized)
         elif scaler is None and len(self.series_scalers) == 1:
             scaler = next(iter(self.series_scalers.values()))
         elif scaler is None:
@@ -70,14 +71,12 @@ class Network:
     def errors(self, scaled: np.ndarray) -> np.ndarray:
         """Scaled windows (batch, span, features) -> errors (batch, span - first, channels).
 
-        A missing value is filled: by 0 for a model that reads which values are missing, else by interpolation within
-        the window. It has no error.
+        A missing value has no error; the model reads it interpolated within the window, as in training.
         """
-        missing = np.isnan(scaled)
-        filled = np.where(missing, 0, scaled) if self.spec.masked else interpolated(scaled)
+        read = scaled[:, : self.spec.length]
         device = next(self.model.parameters()).device
-        known = ~torch.from_numpy(missing[:, : self.spec.length]).to(device) if self.spec.masked else None
-        inputs = torch.from_numpy(filled[:, : self.spec.length]).float().to(device)
+        known = ~torch.from_numpy(np.isnan(read)).to(device) if self.spec.masked else None
+        inputs = torch.from_numpy(filled(read)).float().to(device)
         with evaluating(self.model):
             output = self.model(inputs) if known is None else self.model(inputs, None, known)
         if self.forecasts:
@@ -102,16 +101,9 @@ def scalers_by_series(data: SequenceData) -> dict[str, Scaler]:
     return found
 
 
-def interpolated(windows: np.ndarray) -> np.ndarray:
-    """Missing values of (batch, steps, features) by linear interpolation within each window; 0 where all are missing."""
-    filled = windows.copy()
-    missing = np.isnan(windows)
-    for row, channel in zip(*missing.any(1).nonzero(), strict=True):
-        gap = missing[row, :, channel]
-        steps = np.arange(len(gap))
-        known = windows[row, ~gap, channel]
-        filled[row, gap, channel] = np.interp(steps[gap], steps[~gap], known) if len(known) else 0
-    return filled
+def filled(windows: np.ndarray) -> np.ndarray:
+    """Missing values of (batch, steps, features) interpolated within each window; 0 where a window has none at all."""
+    return np.nan_to_num(interpolated(windows)) if np.isnan(windows).any() else windows
 
 
 @dataclass(frozen=True)
@@ -136,7 +128,7 @@ class Detectors:
         network = self.network
         scaled = network.scaled(windows, series)
         found = {NETWORK: network.errors(scaled)}
-        last = interpolated(scaled)[:, network.cut.span - network.spec.length :]  # as long as the training windows
+        last = filled(scaled)[:, network.cut.span - network.spec.length :]  # as long as the training windows
         missing = np.isnan(scaled[:, network.cut.first :])
         for name, detector in self.naive.items():
             errors = detector(last)[:, network.spec.length - (network.cut.span - network.cut.first) :]

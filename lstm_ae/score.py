@@ -72,12 +72,13 @@ def score(config: DictConfig) -> list[dict[str, Any]]:
 
     validate_part(config.scorer, "scorer")
     tasks = find_tasks(config)
-    done = {task: found for task in tasks if (found := finished(task, config)) is not None} if len(tasks) > 1 else {}
+    done = {task: known for task in tasks if (known := finished(task, config)) is not None} if len(tasks) > 1 else {}
     if done:
         log.info("%d of %d files were scored before with these settings", len(done), len(tasks))
     waiting = [task for task in tasks if task not in done]
     if len(tasks) == 1:
         return [score_task(tasks[0], config)]
+    found: list[dict[str, Any]]
     if config.workers > 1:
         with ProcessPoolExecutor(config.workers, multiprocessing.get_context("spawn"), stop_on_signals) as pool:
             found = list(pool.map(score_or_say, waiting, [config] * len(waiting)))
@@ -158,10 +159,10 @@ def own_files(run: Path) -> list[Path]:
 
 def fingerprint(task: Task, config: DictConfig) -> dict[str, Any]:
     """What a result depends on: the settings, and when run and input last changed."""
-    kept = {name: value for name, value in OmegaConf.to_container(config, resolve=True).items()
-            if name not in ("run", "input", "output", "workers", "device", "threads")}  # fmt: skip
+    names = ["scorer", "label", "stride", "reduction", "smooth", "threshold", "buffer"]
+    kept = OmegaConf.to_container(OmegaConf.masked_copy(config, names), resolve=True)
     files = [task.run / "checkpoints" / "best.pt", *task.inputs]
-    return kept | {"changed": {str(file): file.stat().st_mtime_ns for file in files if file.is_file()}}
+    return {"settings": kept, "changed": {str(file): file.stat().st_mtime_ns for file in files if file.is_file()}}
 
 
 def finished(task: Task, config: DictConfig) -> dict[str, Any] | None:
@@ -170,7 +171,7 @@ def finished(task: Task, config: DictConfig) -> dict[str, Any] | None:
     if not (found.is_file() and task.output.is_file()):
         return None
     result: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
-    return result if result.get("settings") == fingerprint(task, config) else None
+    return result if result.get("depends_on") == fingerprint(task, config) else None
 
 
 def score_or_say(task: Task, config: DictConfig) -> dict[str, Any]:
@@ -196,11 +197,12 @@ def score_task(task: Task, config: DictConfig) -> dict[str, Any]:
     try:
         scored = score_tables(task.run, task.inputs, task.output, array, config)
         write_whole(task.beside("_intervals.csv"), scored.intervals.to_csv(index=False))
-        result = scored.facts | {"settings": fingerprint(task, config)}
+        result = scored.facts | {"depends_on": fingerprint(task, config)}
         write_whole(task.beside(".json"), json.dumps(result, indent=2) + "\n")
         tell(scored)
-        picture = Picture(f"{', '.join(file.name for file in task.inputs[:3])}: scored by {task.run.name}",
-                          scored.opened.detectors, scored.rows, scored.thresholds, scored.opened.validation)  # fmt: skip
+        title = f"{', '.join(file.name for file in task.inputs[:3])}: scored by {task.run.name}"
+        opened = scored.opened
+        picture = Picture(title, opened.detectors, scored.rows, scored.thresholds, opened.validation)
         figures = draw_scores(task.output.with_suffix(""), picture)
     finally:
         array.unlink(missing_ok=True)
@@ -223,8 +225,9 @@ def tell(scored: "Scored") -> None:
                  f"{facts['flagged'][name]:,}")  # fmt: skip
     log.info("%d intervals flagged by the network", facts["intervals"])
     if scored.metrics:
+        share = 100 * facts["anomalous_rows"] / facts["rows"]
         log.info("%.3g%% of the rows are anomalous; VUS with margins up to %d; nothing is point-adjusted\n%s",
-                 100 * facts["anomalous_rows"] / facts["rows"], facts["vus_buffer"], metrics_table(scored.metrics))  # fmt: skip
+                 share, facts["vus_buffer"], metrics_table(scored.metrics))  # fmt: skip
 
 
 def summarize(tasks: Sequence[Task], results: Sequence[dict[str, Any]], config: DictConfig) -> None:
@@ -237,8 +240,11 @@ def summarize(tasks: Sequence[Task], results: Sequence[dict[str, Any]], config: 
 
     from lstm_ae.anomalies.results import metrics_table, pooled
 
-    rows = [{"file": task.output.stem, "detector": name, **values}
-            for task, result in zip(tasks, results, strict=True) for name, values in result["metrics"].items()]  # fmt: skip
+    rows = [
+        {"file": task.output.stem, "detector": name, **values}
+        for task, result in zip(tasks, results, strict=True)
+        for name, values in result["metrics"].items()
+    ]
     folder = tasks[0].output.parent
     if rows:
         table = pd.DataFrame(rows)

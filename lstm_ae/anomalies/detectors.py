@@ -64,8 +64,10 @@ class Network:
         elif scaler is None:
             scaler = self.series_scalers.get(series or "")
         if scaler is None:
-            raise UserError(f"series {series!r}: the run scales each series by its own past (dataset.scaling=series) and "
-                            "knows none of this one; train with dataset.scaling=train or window to score others")  # fmt: skip
+            raise UserError(
+                f"series {series!r}: the run scales each series by its own past (dataset.scaling=series) and knows "
+                "none of this one; train with dataset.scaling=train or window to score others"
+            )
         return scaler.transform(values).numpy()
 
     def errors(self, scaled: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What a scoring leaves behind: the table of scores, the flagged intervals, and the metrics of every detector."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -177,15 +177,11 @@ def pooled(table: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 def metrics_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
     """The metrics of each detector as lines of text."""
-    shown = {"vus_pr": "VUS-PR", "vus_roc": "VUS-ROC", "pr_auc": "PR-AUC", "roc_auc": "ROC-AUC", "precision": "precision",
-             "recall": "recall", "f1": "F1", "event_f1": "event F1"}  # fmt: skip
+    shown = {"vus_pr": "VUS-PR", "vus_roc": "VUS-ROC", "pr_auc": "PR-AUC", "roc_auc": "ROC-AUC",
+             "precision": "precision", "recall": "recall", "f1": "F1", "event_f1": "event F1"}  # fmt: skip
     table = pd.DataFrame(metrics).T
-    counts = (
-        table["events_found"].map("{:g}".format)
-        + " / "
-        + (table["events_found"] + table["events_missed"]).map("{:g}".format)
-    )
     lines = table[list(shown)].map("{:.3f}".format).rename(columns=shown)
-    return lines.assign(
-        **{"events found": counts, "false alarms": table["false_alarms"].map("{:g}".format)}
-    ).to_string()
+    events = (table["events_found"], table["events_found"] + table["events_missed"])
+    lines["events found"] = [f"{found:g} of {all_of_them:g}" for found, all_of_them in zip(*events, strict=True)]
+    lines["false alarms"] = table["false_alarms"].map("{:g}".format)
+    return str(lines.to_string())

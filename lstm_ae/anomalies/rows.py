@@ -133,8 +133,8 @@ class _Series:
         known = times if self.last_time is None else np.append(self.last_time, times)
         back = np.flatnonzero(known[1:] < known[:-1])
         if len(back):
-            raise UserError(f"series {name!r}: {column} goes back from {known[back[0]]} to {known[back[0] + 1]}; sort the "
-                            "file by time")  # fmt: skip
+            before, after = known[back[0] : back[0] + 2]
+            raise UserError(f"series {name!r}: {column} goes back from {before} to {after}; sort the file by time")
         self.last_time = times[-1]
 
 
@@ -183,6 +183,8 @@ def is_anomalous(labels: pd.Series, paths: Sequence[Path]) -> np.ndarray:
         elif not np.isnan(number):
             answers[kind] = bool(number)
         else:
-            raise UserError(f"{paths[0]}: the label {kind!r} in column {labels.name!r} says neither normal (0, false, no) "
-                            "nor anomalous (1, true, yes)")  # fmt: skip
+            raise UserError(
+                f"{paths[0]}: the label {kind!r} in column {labels.name!r} says neither normal (0, false, no) nor "
+                "anomalous (1, true, yes)"
+            )
     return labels.map(answers).eq(True).to_numpy()

@@ -1,12 +1,10 @@
 """Where normal ends: a threshold from scores of held-out data, and the intervals above it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from lstm_ae.anomalies.metrics import events, precision_recall_f1
 from lstm_ae.errors import UserError
 
 Method = Literal["quantile", "deviations", "oracle_f1"]

@@ -1,5 +1,6 @@
 """Score tables by a finished run: reopen it, fit what is fitted on its own data, and write what is found."""
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from lstm_ae.anomalies.detectors import NETWORK, Detectors, HeldOut, Network, fit_detectors, validation_series
+from lstm_ae.anomalies.overlap import Reduction
 from lstm_ae.anomalies.results import (
     Thresholds,
     compare_detectors,
@@ -59,12 +61,12 @@ class Scored:
         """What a reader of the scores has to know, in a sentence each."""
         rows, span = self.rows, self.opened.detectors.network.cut.span
         if self.facts["rows_without_whole_window"]:
-            yield (f"{self.facts['rows_without_whole_window']:,} rows at the ends of series are covered by no whole window; "
-                   "the first or the last one scores them")  # fmt: skip
+            yield (f"{self.facts['rows_without_whole_window']:,} rows at the ends of series are covered by no whole "
+                   "window: the first or the last one scores them")  # fmt: skip
         short = [name for name, count in rows.lengths.items() if count < span]
         if short:
-            yield (f"{len(short)} of {len(rows.names)} series are shorter than a window of {span} rows and have no score: "
-                   f"{', '.join(short[:5])}{' ...' if len(short) > 5 else ''}")  # fmt: skip
+            yield (f"{len(short)} of {len(rows.names)} series are shorter than a window of {span} rows and have no "
+                   f"score: {', '.join(short[:5])}{' ...' if len(short) > 5 else ''}")  # fmt: skip
         missing = int(np.isnan(rows.values).sum())
         if missing:
             how = "as missing" if self.opened.run.spec.masked else "filled by interpolation within each window"
@@ -87,13 +89,13 @@ def open_run(path: Path, settings: DictConfig) -> OpenRun:
     Raises:
         UserError: there is no such run, or its data cannot be had.
     """
-    return _open_run(path, OmegaConf.to_yaml(settings.scorer), settings.reduction, settings.smooth, settings.stride,
-                     settings.device, settings.threads)  # fmt: skip
+    scorer = json.dumps(OmegaConf.to_container(settings.scorer))
+    return _open_run(path, scorer, *(settings[key] for key in ("reduction", "smooth", "stride", "device", "threads")))
 
 
 @lru_cache(maxsize=1)  # the next file of a folder is scored by the same run
 def _open_run(
-    path: Path, scorer: str, reduction: str, smooth: int, stride: int | None, device: str, threads: int | None
+    path: Path, scorer: str, reduction: Reduction, smooth: int, stride: int | None, device: str, threads: int | None
 ) -> OpenRun:
     run = load_run(path, device)
     threads = threads or run.config.threads
@@ -104,7 +106,8 @@ def _open_run(
         raise UserError(f"stride={stride}: must be at most {data.spec.length}, the steps of the run's windows")
     network = Network(run.model.to(choose_device(device)), data, stride)
     held_out = validation_series(data)
-    detectors = fit_detectors(network, data, held_out, lambda: build_part(OmegaConf.create(scorer), "scorer"))
+    part: DictConfig = OmegaConf.create(json.loads(scorer))
+    detectors = fit_detectors(network, data, held_out, lambda: build_part(part, "scorer"))
     validation = validation_scores(detectors, held_out, reduction, smooth)
     return OpenRun(run, data, detectors, held_out, validation, tuple(complaints(run, data)))
 
@@ -112,8 +115,8 @@ def _open_run(
 def complaints(run: Run, data: SequenceData) -> Iterator[str]:
     """What is wrong with the run's own data for the purpose, in a sentence each."""
     if data.spec.leaky:
-        yield (f"the run was trained with {', '.join(data.spec.leaky)}, so its validation part overlaps what it was trained "
-               "on: errors there, and thresholds from them, are too small")  # fmt: skip
+        yield (f"the run was trained with {', '.join(data.spec.leaky)}, so its validation part overlaps what it was "
+               "trained on: errors there, and thresholds from them, are too small")  # fmt: skip
     if data.panel is None or data.panel.flags is None:
         return
     span = data.spec.length + data.train.horizon
@@ -124,8 +127,8 @@ def complaints(run: Run, data: SequenceData) -> Iterator[str]:
         ends = np.minimum(time + span, data.panel.flags.shape[1])
         bad = int((counts[series, ends] > counts[series, time]).sum())
         if bad:
-            yield (f"{bad:,} of {len(part):,} {words} windows hold steps that are labelled anomalous: what is called normal "
-                   "here includes them")  # fmt: skip
+            yield (f"{bad:,} of {len(part):,} {words} windows hold steps that are labelled anomalous: what is called "
+                   "normal here includes them")  # fmt: skip
 
 
 def table_columns(run: Run, label: str | None) -> Columns:
@@ -136,8 +139,8 @@ def table_columns(run: Run, label: str | None) -> Columns:
     """
     dataset = run.config.dataset
     if not run.spec.feature_names:
-        raise UserError(f"{run.directory.path}: its data set, {run.spec.name}, has no names for its columns, so no table "
-                        "fits it; train with dataset=table")  # fmt: skip
+        raise UserError(f"{run.directory.path}: its data set, {run.spec.name}, has no names for its columns, so no "
+                        "table fits it; train with dataset=table")  # fmt: skip
     return Columns(
         dataset.get("time"), dataset.get("series"), tuple(run.spec.feature_names), label or dataset.get("label")
     )

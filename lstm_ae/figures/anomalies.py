@@ -114,19 +114,16 @@ def signal(axes: Axes, times: np.ndarray, values: np.ndarray, labels: np.ndarray
     shown = values[:, :SHOWN_CHANNELS]
     for channel in range(shown.shape[1]):
         place, low, high = envelope(times, shown[:, channel])
-        style = {"color": INK if shown.shape[1] == 1 else f"C{channel}", "linewidth": 0.8}
+        color, label = INK if shown.shape[1] == 1 else f"C{channel}", None if channel else "signal"
         if len(place) < len(times):
-            axes.fill_between(
-                place, low, high, alpha=0.9, step="mid", label="signal" if channel == 0 else None, **style
-            )
+            axes.fill_between(place, low, high, color=color, linewidth=0.8, step="mid", label=label)
         else:
-            axes.plot(place, low, label="signal" if channel == 0 else None, **style)
+            axes.plot(place, low, color=color, linewidth=0.8, label=label)
     if labels is not None:
         shade(axes, times, labels, TEAL, 0.25, "labelled anomalous")
-    runs = events(flags)
-    for i, (first, end) in enumerate(runs):
-        axes.plot([times[first], times[end - 1]], [0.02, 0.02], transform=axes.get_xaxis_transform(), color=RED,
-                  linewidth=5, solid_capstyle="projecting", label="flagged" if i == 0 else None)  # fmt: skip
+    for i, (first, end) in enumerate(events(flags)):
+        axes.plot(times[[first, end - 1]], [0.02, 0.02], transform=axes.get_xaxis_transform(), color=RED, linewidth=4,
+                  marker="s", markersize=3.5, label=None if i else "flagged")  # fmt: skip
     position_axis(axes, times)
 
 

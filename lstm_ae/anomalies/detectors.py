@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from lstm_ae.anomalies.naive import naive_detectors
+from lstm_ae.anomalies.naive import Z_SCORE, naive_detectors
 from lstm_ae.anomalies.overlap import Cut, Overlap, Reduction, Smoothing
 from lstm_ae.anomalies.scorers import Scorer
 from lstm_ae.data.panel_scaling import own_scaler
@@ -25,9 +25,13 @@ FITTED_ERRORS = 20_000_000  # numbers that a scorer is fitted on, at most: 160 M
 
 
 class Network:
-    """What a trained model makes wrong of windows, in its scaled units.
+    """What a trained model makes wrong of windows.
 
     A model that forecasts is judged by the step after its input, one that does not by the reconstruction of its input.
+
+    Errors are in the units in which the run scales values. Where it scales each window by its own values, they are
+    converted to original units over the standard deviation of the channel in training: a window that hardly varies
+    would otherwise turn its noise into alarms.
 
     Args:
         model: of the run.
@@ -38,6 +42,7 @@ class Network:
     def __init__(self, model: Autoencoder, data: SequenceData, stride: int | None) -> None:
         self.model, self.spec, self.scaler = model, data.spec, data.scaler
         self.series_scalers = {} if self.scaler or self.spec.own_range else scalers_by_series(data)
+        self.unit = deviations(data) if self.spec.own_range else None
         spec = self.spec
         self.forecasts = model.head is not None and model.head.task == "forecast"
         length = spec.length
@@ -70,8 +75,17 @@ class Network:
             )
         return scaler.transform(values).numpy()
 
+    def units(self, windows: np.ndarray) -> np.ndarray:
+        """What errors of scaled windows are multiplied by, (batch, 1, features); see the class."""
+        if self.unit is None:
+            return np.ones((1, 1, windows.shape[2]))
+        read = torch.from_numpy(windows[:, : self.spec.length])
+        scaler = own_scaler(read, self.spec.own_range, self.spec.own_standardized)
+        assert isinstance(scaler.high, torch.Tensor)
+        return (scaler.high - scaler.low).numpy() / self.unit
+
     def errors(self, scaled: np.ndarray) -> np.ndarray:
-        """Scaled windows (batch, span, features) -> errors (batch, span - first, channels).
+        """Scaled windows (batch, span, features) -> errors in scaled units (batch, span - first, channels).
 
         A missing value has no error; the model reads it interpolated within the window, as in training.
         """
@@ -88,6 +102,14 @@ class Network:
             made = output.reconstruction
         truth = scaled[:, self.cut.first :, : len(self.channels)]
         return truth - made.cpu().double().numpy()
+
+
+def deviations(data: SequenceData) -> np.ndarray:
+    """The standard deviation of each channel over the training part in original units, (features,); 1 for constants."""
+    part = data.train[:: max(1, data.train.inputs.numel() // FITTED_ERRORS)]
+    values = data.scaler_of(part).inverse(part.inputs.double())
+    found = values.std((0, 1), correction=0).cpu().numpy()
+    return np.where(found > 1e-12 * np.abs(values.mean((0, 1)).cpu().numpy()), found, 1)
 
 
 def scalers_by_series(data: SequenceData) -> dict[str, Scaler]:
@@ -128,13 +150,13 @@ class Detectors:
     def residuals(self, windows: np.ndarray, series: str | None = None) -> dict[str, np.ndarray]:
         """The errors of each detector on windows (batch, span, features) of a series, in original units."""
         network = self.network
-        scaled = network.scaled(windows, series)
-        found = {NETWORK: network.errors(scaled)}
+        scaled, units = network.scaled(windows, series), network.units(windows)
+        found = {NETWORK: network.errors(scaled) * units[..., : len(network.channels)]}
         last = filled(scaled)[:, network.cut.span - network.spec.length :]  # as long as the training windows
         missing = np.isnan(scaled[:, network.cut.first :])
         for name, detector in self.naive.items():
             errors = detector(last)[:, network.spec.length - (network.cut.span - network.cut.first) :]
-            found[name] = np.where(missing, np.nan, errors)
+            found[name] = np.where(missing, np.nan, errors if name == Z_SCORE else errors * units)
         return found
 
     def scores(self, windows: np.ndarray, series: str | None = None) -> np.ndarray:

@@ -14,6 +14,8 @@ from lstm_ae.data.sequence_data import Sequences
 
 Detector = Callable[[np.ndarray], np.ndarray]
 
+Z_SCORE = "moving_z_score"
+
 LARGEST_NEIGHBOURHOOD = 2000  # training windows that a window is compared with, at most
 FITTED = 20_000_000  # values that the detectors are fitted on, at most: 160 MB
 
@@ -31,7 +33,7 @@ def naive_detectors(train: Sequences, context_size: int) -> dict[str, Detector]:
     if train.mask is not None:
         windows = np.where(train.mask[positions.to(train.mask.device)].cpu().numpy(), windows, 0)
     return {
-        "moving_z_score": MovingZScore(windows),
+        Z_SCORE: MovingZScore(windows),
         "pca": SubsequencePCA(windows, context_size),
         "nearest_neighbour": NearestNeighbour(windows),
     }

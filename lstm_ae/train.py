@@ -69,8 +69,7 @@ def train(
     training = build.build_training(config, model)
     record_start(config, directory, model, data, backend)
 
-    def on_epoch(history: History) -> None:
-        directory.write_metrics(history)
+    def report(history: History) -> None:
         if report_to is not None:
             try:
                 report_to(history)
@@ -86,7 +85,8 @@ def train(
         directory=directory.checkpoints,
         description=build.description(data),
         resume=config.resume is not None,
-        on_epoch=on_epoch,
+        on_epoch=directory.write_metrics,
+        on_kept=report,
     )
     return finish(config, directory, model, objective, data, history)
 

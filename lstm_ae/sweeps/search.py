@@ -25,6 +25,7 @@ from lstm_ae.config.values import validate_all
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.metrics import Better, find, monitored
 from lstm_ae.runs.settings import EXECUTION_KEYS, flatten
+from lstm_ae.sweeps.shortlist import POPULATION, Shortlist
 from lstm_ae.sweeps.space import Point, ends, grid, parse_overrides
 from lstm_ae.sweeps.storage import Direction, find_study, open_study, storage_url
 
@@ -81,6 +82,11 @@ class Search:
     def max_failures(self) -> int:
         """How many trials may fail before the search ends."""
         return math.floor(self.max_failure_rate * self.n_trials)
+
+    @property
+    def shortlist(self) -> Shortlist | None:
+        """The rounds that all trials share, if it has any."""
+        return self.pruner if isinstance(self.pruner, Shortlist) else None
 
     def open(self) -> optuna.Study:
         """Open the study, or create it if there is none."""
@@ -179,9 +185,11 @@ def build_search(config: DictConfig, arguments: list[str], **keys: Any) -> Searc
     sampler = build_optuna_part(options.sampler, SAMPLER)
     if isinstance(sampler, partial) and sampler.func is GridSampler:
         points = grid(space)
-        return replace(search, points=points, n_trials=min(options.n_trials or len(points), len(points)))
-    if options.n_trials is None:
+        search = replace(search, points=points, n_trials=min(options.n_trials or len(points), len(points)))
+    elif options.n_trials is None:
         raise ConfigError("hydra.sweeper.n_trials", None, "a search that is no grid needs a whole number >= 1")
+    if search.shortlist is not None:  # its rounds are over the whole population, which cannot grow afterwards
+        search = replace(search, settings=search.settings | {POPULATION: search.n_trials})
     return search
 
 

@@ -26,7 +26,7 @@ from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.metrics import Better, find, monitored
 from lstm_ae.runs.settings import EXECUTION_KEYS, flatten
 from lstm_ae.sweeps.shortlist import POPULATION, Shortlist
-from lstm_ae.sweeps.space import Point, ends, grid, parse_overrides
+from lstm_ae.sweeps.space import Point, ends, grid, parse_overrides, zipped_keys
 from lstm_ae.sweeps.storage import Direction, find_study, open_study, storage_url
 
 OPTUNA_WORDS: dict[Better, Direction] = {"min": "minimize", "max": "maximize"}
@@ -49,6 +49,8 @@ class SweeperOptions:
     custom_search_space: str | None = None
     check_job: str | None = None
     directory: str | None = None
+    zip: list[Any] | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -184,8 +186,10 @@ def build_search(config: DictConfig, arguments: list[str], **keys: Any) -> Searc
         return revalidation(search, config.revalidate, options.storage)
     sampler = build_optuna_part(options.sampler, SAMPLER)
     if isinstance(sampler, partial) and sampler.func is GridSampler:
-        points = grid(space)
+        points = grid(space, zipped_keys(options.zip))
         search = replace(search, points=points, n_trials=min(options.n_trials or len(points), len(points)))
+    elif options.zip:
+        raise ConfigError("hydra.sweeper.zip", options.zip, "needs a grid: hydra/sweeper/sampler=grid")
     elif options.n_trials is None:
         raise ConfigError("hydra.sweeper.n_trials", None, "a search that is no grid needs a whole number >= 1")
     if search.shortlist is not None:  # its rounds are over the whole population, which cannot grow afterwards
@@ -298,6 +302,9 @@ def revalidation(search: Search, count: int, storage: str | None) -> Search:
         points=points,
         n_trials=len(points),
         repeat_keys=list(new),
+        **(
+            {} if search.shortlist is None else {"pruner": NopPruner(), "overrides": [*search.overrides, "pruner=none"]}
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from lstm_ae.console import FULL_ERROR, stop_on_signals
 from lstm_ae.errors import UserError
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.sweeps.claiming import counted, failures, requeue, tidy, to_go_on
+from lstm_ae.sweeps.cost import plan, session
 from lstm_ae.sweeps.liveness import alive_lock, machine
 from lstm_ae.sweeps.results import conclude, finished, line
 from lstm_ae.sweeps.search import Search
@@ -59,11 +60,13 @@ def supervise(search: Search) -> None:
         return
     log.info("study %s: %d of %d trials done, %d worker(s), in %s", search.name, len(before), search.n_trials,
              search.n_jobs, search.directory)  # fmt: skip
+    log.info("%s", plan(search))
     log.info("the workers' own output: %s", search.directory / "workers.log")
     with (
         logging_redirect_tqdm(),
         Progress(search, study) as progress,
         alive_lock(search.directory) as lock,
+        session(study, lock.name),
         (search.directory / "workers.log").open("a") as output,
     ):
         workers = Workers(search, study, lock, output)
@@ -192,6 +195,7 @@ class Progress:
         self.search = search
         self.study = study
         self.seen = {trial.number for trial in finished(study)}
+        self.paused = {(trial.number, trial.last_step) for trial in study.get_trials(deepcopy=False)}
 
     def __enter__(self) -> "Progress":
         self.bar = tqdm(
@@ -207,7 +211,11 @@ class Progress:
         self.bar.close()
 
     def update(self) -> None:
-        """Report the trials that have finished since the last time."""
+        """Report the trials that have finished, or reached the end of a round, since the last time."""
+        for trial in self.study.get_trials(deepcopy=False) if self.search.shortlist is not None else ():
+            if is_paused(trial) and (trial.number, trial.last_step) not in self.paused:
+                self.paused.add((trial.number, trial.last_step))
+                log.info("%s", line(trial, self.search))
         for trial in finished(self.study):
             if trial.number not in self.seen:
                 self.seen.add(trial.number)

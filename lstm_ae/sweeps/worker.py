@@ -16,6 +16,7 @@ from lstm_ae.errors import Pruned, UserError
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.resume import quoted
 from lstm_ae.sweeps.claiming import claim, is_unfinished
+from lstm_ae.sweeps.cost import cpu_clock
 from lstm_ae.sweeps.liveness import Heartbeat, Worker, alive_lock, machine
 from lstm_ae.sweeps.search import Search, job_overrides
 from lstm_ae.sweeps.trial import PRUNED, STUDY, TRIAL
@@ -35,6 +36,7 @@ def work(search: Search, launcher: Launcher, supervisor: str) -> None:
     """
     stop_on_signals()
     study = search.open()
+    counted = 0.0  # of this process's CPU seconds, those that a trial has been charged with
     with alive_lock(search.directory) as lock, Heartbeat() as heartbeat:
         worker = Worker(machine(), os.getpid(), str(lock), supervisor)
         while (trial := claim(study, search, worker)) is not None or is_unfinished(study, search):
@@ -44,6 +46,8 @@ def work(search: Search, launcher: Launcher, supervisor: str) -> None:
             heartbeat.trial = trial
             try:
                 (result,) = launcher.launch([overrides_of(trial, search, launcher)], initial_job_idx=trial.number)
+                before, counted = counted, cpu_clock()
+                trial.set_user_attr("cpu_seconds", trial.user_attrs.get("cpu_seconds", 0.0) + counted - before)
                 record(study, trial, result, search)
             except Exception as error:  # the launcher's own: its process died, or the queue refused the job
                 fail(study, trial, f"the launcher: {type(error).__name__}: {error}")

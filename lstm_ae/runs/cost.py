@@ -70,11 +70,13 @@ def costs(runs: pd.DataFrame) -> pd.DataFrame:
 
 def whole_length(run: dict[Any, Any]) -> int:
     """The epochs of a run trained to its end, folds included; 0 if its config does not say."""
-    folds = run.get("cross_validation")
-    epochs = run.get("trainer.max_epochs")
-    if not (is_number(epochs) and math.isfinite(epochs)):
-        return 0
-    return int(epochs) * (int(folds) if is_number(folds) and math.isfinite(folds) else 1)
+    epochs, folds = (whole_number(run.get(key)) for key in ("trainer.max_epochs", "cross_validation"))
+    return epochs * max(folds, 1)
+
+
+def whole_number(value: Any) -> int:
+    """A value of a config as a whole number; 0 if it is none."""
+    return int(value) if is_number(value) and math.isfinite(value) else 0
 
 
 def read_cost(folder: Path) -> dict[str, float]:

@@ -50,9 +50,9 @@ def requeue(study: optuna.Study, search: Search, trial: FrozenTrial, deaths: int
     replaced = {other.user_attrs.get("replaces") for other in study.get_trials(deepcopy=False)}
     point = settings_of(trial)
     if point and trial.number not in replaced:
-        kept = {name: trial.user_attrs[name] for name in ("directory", "cpu_seconds") if name in trial.user_attrs}
-        kept["deaths"] = deaths or trial.user_attrs.get("deaths", 0)
-        study.enqueue_trial(point, user_attrs={"point": point, "replaces": trial.number, **kept})
+        kept = {name: value for name, value in trial.user_attrs.items() if name in ("directory", "cpu_seconds")}
+        kept |= {"point": point, "replaces": trial.number, "deaths": deaths or trial.user_attrs.get("deaths", 0)}
+        study.enqueue_trial(point, user_attrs=kept)
     reason = "its process was gone; its settings were queued again"
     annotate(search.storage, search.name, trial.number, orphan=True, reason=reason)
     study.tell(trial.number, state=TrialState.FAIL)

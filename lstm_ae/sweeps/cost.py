@@ -54,9 +54,11 @@ def full_lengths(search: Search) -> list[int]:
         lengths = [int(point[EPOCHS]) for point in search.points[: search.n_trials]]
     elif EPOCHS in search.space:
         lengths = [max(map(int, values_of(EPOCHS, search.space[EPOCHS])))] * search.n_trials
+    elif isinstance(search.settings.get(EPOCHS), int):
+        lengths = [search.settings[EPOCHS]] * search.n_trials
     else:
-        lengths = [search.settings.get(EPOCHS)] * search.n_trials
-    return [folds * length for length in lengths] if all(isinstance(length, int) for length in lengths) else []
+        lengths = []
+    return [folds * length for length in lengths]
 
 
 def planned(search: Search) -> int:

@@ -35,9 +35,9 @@ def line(trial: FrozenTrial, search: Search) -> str:
     settings = " ".join(f"{name}={value}" for name, value in trial.params.items())
     if trial.state == TrialState.COMPLETE:
         outcome = "  ".join(f"{name} {value:.6g}" for name, value in zip(search.metrics, trial.values, strict=True))
-    elif trial.state == TrialState.RUNNING:
+    elif trial.state == TrialState.RUNNING and trial.last_step is not None:
         value = trial.intermediate_values[trial.last_step]
-        outcome = f"{next(iter(search.metrics))} {value:.6g} after epoch {trial.last_step}, paused"
+        outcome = f"{next(iter(search.metrics))} {value:.6g} after epoch {trial.last_step}"
     elif trial.state == TrialState.PRUNED:
         outcome = f"pruned after epoch {trial.last_step}"
     else:

@@ -294,6 +294,8 @@ def revalidation(search: Search, count: int, storage: str | None) -> Search:
             settings.append(point)
     points = [point | extra for point in settings[:count] for extra in grid(new)]
     directory = search.directory.with_name(f"{search.directory.name}_top{count}")
+    if search.shortlist is not None:  # these train to their ends
+        search = replace(search, pruner=NopPruner(), overrides=[*search.overrides, "pruner=none"])
     return replace(
         search,
         name=f"{search.name}_top{count}",
@@ -302,9 +304,6 @@ def revalidation(search: Search, count: int, storage: str | None) -> Search:
         points=points,
         n_trials=len(points),
         repeat_keys=list(new),
-        **(
-            {} if search.shortlist is None else {"pruner": NopPruner(), "overrides": [*search.overrides, "pruner=none"]}
-        ),
     )
 
 

@@ -48,7 +48,7 @@ def work(search: Search, launcher: Launcher, supervisor: str) -> None:
                 (result,) = launcher.launch([overrides_of(trial, search, launcher)], initial_job_idx=trial.number)
                 before, counted = counted, cpu_clock()
                 trial.set_user_attr("cpu_seconds", trial.user_attrs.get("cpu_seconds", 0.0) + counted - before)
-                record(study, trial, result, search)
+                record(study, trial, result, len(search.metrics), pauses=search.shortlist is not None)
             except Exception as error:  # the launcher's own: its process died, or the queue refused the job
                 fail(study, trial, f"the launcher: {type(error).__name__}: {error}")
             finally:
@@ -83,16 +83,16 @@ def sends_jobs_away(launcher: Launcher) -> bool:
     return isinstance(launcher, SlurmLauncher)
 
 
-def record(study: optuna.Study, trial: optuna.Trial, result: JobReturn, search: Search) -> None:
+def record(study: optuna.Study, trial: optuna.Trial, result: JobReturn, count: int, pauses: bool = False) -> None:
     """Write the outcome of a trial into the study: its values, that it was pruned or paused, or why it failed.
 
     Args:
         study: of the trial.
         trial: the one that the job was launched for.
         result: of the job.
-        search: it says how many values the job must return, and whether a pruned job is only paused.
+        count: how many values it must have returned.
+        pauses: whether a job that a pruner has ended is only paused.
     """
-    count = len(search.metrics)
     try:
         returned = result.return_value
     except (Pruned, optuna.TrialPruned):
@@ -101,7 +101,7 @@ def record(study: optuna.Study, trial: optuna.Trial, result: JobReturn, search: 
         fail(study, trial, str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
         return
     if isinstance(returned, str) and returned == PRUNED:
-        if search.shortlist is not None:
+        if pauses:
             trial.set_user_attr("paused", True)
         else:
             study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)

@@ -69,8 +69,7 @@ def train(
     training = build.build_training(config, model)
     record_start(config, directory, model, data, backend)
 
-    def on_epoch(history: History) -> None:
-        directory.write_metrics(history)
+    def report(history: History) -> None:
         if report_to is not None:
             try:
                 report_to(history)
@@ -86,7 +85,8 @@ def train(
         directory=directory.checkpoints,
         description=build.description(data),
         resume=config.resume is not None,
-        on_epoch=on_epoch,
+        on_epoch=directory.write_metrics,
+        on_kept=report,
     )
     return finish(config, directory, model, objective, data, history)
 
@@ -207,6 +207,10 @@ def main() -> None:
         if any(a.startswith("sweep=") for a in sys.argv) and not any(a.startswith("-") for a in sys.argv[1:]):
             raise UserError("sweep=... is a search; start it with -m: python -m lstm_ae.train -m sweep=...")
         Plugins.instance().register(StudySweeper)
+        if "--dry-run" in sys.argv:
+            if not any(a.startswith("sweep=") for a in sys.argv):
+                raise UserError("--dry-run says what a search would run: add -m sweep=...")
+            sys.argv = [a if a != "--dry-run" else "hydra.sweeper.dry_run=true" for a in sys.argv]
         if {"-m", "--multirun"} & {*sys.argv} and {"-c", "--cfg", "--info"} & {*sys.argv}:
             raise UserError("--cfg and --info show one config: leave out --multirun")
         sys.argv[1:] = resumed(sys.argv[1:])

@@ -3,6 +3,11 @@
 python -m lstm_ae.compare DIR [DIR ...]
 """
 
+from lstm_ae.stopping import stop_on_signals
+
+if __name__ == "__main__":
+    stop_on_signals(at_once=False)  # already now: the imports below take a second or two
+
 import argparse
 import shutil
 import sys

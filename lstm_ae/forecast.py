@@ -3,6 +3,11 @@
 python -m lstm_ae.forecast run=RUN_DIR [series=NAME] [start=2016-01-04] [steps=...] [feed=growing]
 """
 
+from lstm_ae.stopping import stop_on_signals
+
+if __name__ == "__main__":
+    stop_on_signals(at_once=False)  # already now: the imports below take a second or two
+
 import logging
 import re
 import sys

@@ -34,6 +34,7 @@ ROOT = {
     "study_name": StudyName | None,
     "workers": Count,
     "revalidate": Count | None,
+    "weights": Text | None,
 }
 GROUPS = ("dataset", "model", "objective", "optimizer", "scheduler", "trainer")  # the sweeper validates the pruner
 

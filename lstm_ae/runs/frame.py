@@ -16,7 +16,7 @@ from lstm_ae.errors import UserError
 from lstm_ae.metrics import Better, find
 from lstm_ae.runs.directory import MAX_FILE, RunDirectory
 from lstm_ae.runs.lock import is_locked
-from lstm_ae.runs.resume import changes, key_of
+from lstm_ae.runs.overrides import changes, key_of
 from lstm_ae.runs.settings import EXECUTION_KEYS, SEED_KEYS, flatten
 
 FIELDS = (

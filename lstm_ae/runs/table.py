@@ -17,7 +17,7 @@ from lstm_ae.errors import UserError
 from lstm_ae.metrics import Better, find
 from lstm_ae.runs.filters import unknown
 from lstm_ae.runs.frame import SPREAD, is_number, monitors
-from lstm_ae.runs.resume import key_of
+from lstm_ae.runs.overrides import key_of
 from lstm_ae.runs.settings import EXECUTION_KEYS, SEED_KEYS
 
 GAP = "  "

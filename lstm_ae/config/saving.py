@@ -18,10 +18,11 @@ def settle(config: Any) -> bool:
     settled = False
     if not isinstance(config, DictConfig | ListConfig) or config._is_none() or config._is_missing():
         return settled
+    written: Any = OmegaConf.to_container(config)  # references as they stand in the file
     for key in list(config) if isinstance(config, DictConfig) else range(len(config)):
         if not OmegaConf.is_interpolation(config, key):
             settled |= not OmegaConf.is_missing(config, key) and settle(config[key])
-        elif RESOLVER.search(str(config._get_node(key)._value())):
+        elif RESOLVER.search(str(written[key])):
             config[key] = config[key]
             settled = True
     return settled

@@ -55,6 +55,22 @@ class RunDirectory:
                         "Replace it by the file or folder itself."
                     )
 
+    def output(self, folder: str | None, own: str = "") -> Path:
+        """The folder, made if it is missing, where a command leaves what it makes of this run.
+
+        Args:
+            folder: as asked for; None: in the run itself.
+            own: the name of the folder in the run; empty: the run's directory.
+
+        Raises:
+            UserError: the run holds a symbolic link, which could lead elsewhere.
+        """
+        if folder is None:
+            self.refuse_links()
+        chosen = self.path / own if folder is None else Path(folder)
+        chosen.mkdir(parents=True, exist_ok=True)
+        return chosen
+
     def can_resume(self) -> bool:
         """Whether training got far enough here to go on."""
         return (self.checkpoints / "last.pt").is_file() or self.folds.is_dir()

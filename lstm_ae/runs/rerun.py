@@ -114,11 +114,16 @@ def circumstances(before: RunDirectory, now: RunDirectory) -> dict[str, list[Any
     return {name: [then.get(name), here.get(name)] for name in then | here if then.get(name) != here.get(name)}
 
 
+def brief(value: Any) -> str:
+    """A value for a line of a message; of a long list of files the number."""
+    return f"{len(value)} files" if isinstance(value, list) and len(value) > 3 else str(value)
+
+
 def told(found: dict[str, Any]) -> str:
     """The verdict as a few lines."""
     lines = [f"compared with {found['of']}: {found['verdict']}"]
     if found["first_difference"]:
         lines.append(f"the first difference: {found['first_difference']}")
     for name, (then, here) in found["circumstances"].items():
-        lines.append(f"  {name}: {then} then, {here} now")
+        lines.append(f"  {name}: {brief(then)} then, {brief(here)} now")
     return "\n".join(lines)

@@ -5,17 +5,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.overrides import changes, key_of, quoted
+from lstm_ae.runs.reading import PROBLEMS, from_yaml
 from lstm_ae.runs.settings import flatten
 
 HYDRA_FILES = {"config.yaml", "hydra.yaml", "overrides.yaml"}  # what Hydra writes into .hydra/
-MAX_CONFIG = 1_000_000  # bytes; no config of ours comes near it
 MACHINE = ("device", "threads", "backend")  # who computes; the results are the same but for rounding
 # What may be set for a run that goes on; anything else would make another experiment of it.
 ALLOWED = {"resume": ("trainer.max_epochs", "trainer.patience", *MACHINE), "rerun": MACHINE}
@@ -89,17 +88,15 @@ def check_saved_config(directory: RunDirectory, asked: str) -> dict[str, Any]:
         raise UserError(f"{asked}: no run there to go on with: no .hydra/config.yaml in that directory")
     files = {path.name for path in directory.config.parent.iterdir()}
     try:
-        if directory.config.stat().st_size > MAX_CONFIG:
-            raise ValueError("larger than any config")
-        text = directory.config.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
+        content = from_yaml(directory.config)
         if not isinstance(content, dict):
             raise ValueError("no keys in it")
         flat = flatten(content)
-    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        begins = directory.config.read_text(encoding="utf-8").lstrip()[:1]
+    except PROBLEMS as error:
         raise UserError(f"{directory.config}: not a config of this program ({str(error)[:200]})") from error
     ours = all(isinstance(key, str) and key != "defaults" and not key.startswith("hydra") for key in content)
-    if files - HYDRA_FILES or not ours or text.lstrip().startswith("#"):
+    if files - HYDRA_FILES or not ours or begins == "#":
         raise UserError(f"{asked}: its .hydra/ holds more than Hydra writes there; not opened")
     return flat
 
@@ -195,8 +192,8 @@ def further_overrides(directory: RunDirectory, given: Sequence[str]) -> list[str
     """The overrides in `given` that change something: what a resume asks for beyond what the run has by now."""
     file = directory.config.with_name("overrides.yaml")
     try:
-        begun = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else []
-    except (ValueError, yaml.YAMLError):
+        begun = from_yaml(file) if file.is_file() else []
+    except PROBLEMS:
         begun = []
     begun = begun if isinstance(begun, list) else []
     now = {key_of(str(override)): str(override) for override in [*begun, *changes(directory.read_summary())]}

@@ -248,7 +248,8 @@ def cell(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
-    return " ".join(str(value).split())
+    text = " ".join(str(value).split())
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def grid(table: Table) -> list[list[str]]:

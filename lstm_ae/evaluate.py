@@ -20,7 +20,6 @@ from lstm_ae.console import run_command
 from lstm_ae.errors import UserError
 from lstm_ae.files import write_whole
 from lstm_ae.runs.directory import RunDirectory
-from lstm_ae.runs.frame import is_number
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +74,8 @@ def measure_again(config: DictConfig) -> dict[str, float]:
 
 def recorded_results(directory: RunDirectory) -> dict[str, float]:
     """The test metrics and baselines in a run's summary.json; what is missing or broken there costs the comparison."""
+    from lstm_ae.runs.frame import is_number  # late: pandas takes longer than a help page
+
     try:
         summary = directory.read_summary()
     except UserError as error:

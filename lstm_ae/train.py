@@ -24,8 +24,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from lstm_ae.config import CONF
+from lstm_ae.config.ignored import refuse_ignored, without_effect
 from lstm_ae.config.rules import validate_config
 from lstm_ae.config.saving import settle
+from lstm_ae.config.size import check_size
 from lstm_ae.console import run_command, write_for_terminals
 from lstm_ae.errors import Pruned, UserError
 from lstm_ae.files import write_whole
@@ -70,12 +72,15 @@ def train(
         UserError: a setting or a file that cannot be used, or a loss that is no longer a number.
     """
     validate_config(config)
+    refuse_ignored(config)
     from lstm_ae.config import build  # late, as all that needs torch: printing a config must not wait for it
     from lstm_ae.kernels import choose_backend, use_backend
 
     device = build.prepare_process(config)
     data = build.build_data(config, device)
     stop_if_asked()
+    batch = min(data.batch_size, len(data.train))
+    check_size(config, data.spec.length, data.spec.input_features, batch)
     model = build.build_model(config, data.spec)
     if config.get("weights") and config.resume is None:
         build.take_weights(model, RunDirectory(config.weights).checkpoints / "best.pt")
@@ -130,6 +135,8 @@ def record_start(
         log.warning("leaky: %s; what is measured here is no forecast of anything unseen", ", ".join(spec.leaky))
     log.info("%d parameters on %s; LSTM layers by %s", parameters, device_name(data.train.inputs.device),
              describe(backend))  # fmt: skip
+    for sentence in without_effect(config):
+        log.warning("%s", sentence)
     log.info("run directory %s", directory.path)
     before = directory.read_summary().get("backend")
     if config.resume is not None and before not in (None, describe(backend)):

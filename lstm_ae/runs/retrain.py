@@ -33,8 +33,8 @@ def command(runs: pd.DataFrame) -> str:
         runs: rows of `load_runs`, of one setting.
     """
     first = read_run(RunDirectory(runs["path"].iloc[0]), "")
-    if not first.config:
-        return ""
+    if not first.config or any(key.startswith(("hydra", "defaults")) for key in first.config):
+        return ""  # none, or one that rerun= would refuse
     arguments = reproducing_overrides(first)
     if arguments is None:
         return "\n  ".join(typed(f"rerun={path}") for path in runs["path"].drop_duplicates())

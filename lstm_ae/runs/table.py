@@ -63,6 +63,14 @@ class Table:
         )
         return np.isfinite(values.astype(float)) & self.frame["status"].str.contains("completed")
 
+    def data_of(self, rows: np.ndarray) -> set[tuple[str, ...]]:
+        """What data the rows that `rows` is true for were measured on, each as the fingerprints of its runs."""
+        found = set()
+        for row in np.flatnonzero(rows):
+            members = self.members(int(row))
+            found.add(tuple(sorted(set(members["data"][members["status"] == "completed"].dropna()))))
+        return found - {()}
+
     def members(self, row: int) -> pd.DataFrame:
         """The runs behind the row at this position."""
         return self.runs.loc[self.frame["members"].iloc[row]]

@@ -75,7 +75,15 @@ def build_model(config: DictConfig, spec: DataSpec) -> Autoencoder:
     check_task(config, spec, None if parts["head"] is None else parts["head"].func.task)
     forecast = {name: getattr(spec, name) for name in ("forecast_steps", "horizon", "forecast_features")}
     try:
-        model = Autoencoder(spec.length, spec.features, spec.num_classes, **parts, **forecast)
+        model = Autoencoder(
+            spec.length,
+            spec.features,
+            spec.num_classes,
+            **parts,
+            **forecast,
+            varying=spec.varying,
+            masked=spec.masked,
+        )
         try_out(model, spec)
     except (RuntimeError, TypeError, AttributeError) as error:  # torch's words, or those of a user's own part
         raise UserError(f"the model cannot be built: {str(error).splitlines()[0]}") from error
@@ -125,14 +133,16 @@ def try_out(model: Autoencoder, spec: DataSpec) -> None:
         UserError: a part that returns something else than its contract says.
     """
     inputs = torch.zeros(PROBES, spec.length, spec.features)
+    read = torch.zeros(PROBES, spec.length, spec.input_features)
+    lengths = {"lengths": torch.linspace(1, spec.length, PROBES).long()} if spec.varying else {}
     with evaluating(model):
-        encoding = model.encoder(inputs)
+        encoding = model.encoder(read, **lengths)
         check_shape(encoding.context, (PROBES, model.encoder.context_size), "model.encoder: the context")
-        decoding = model.decoder(encoding.context, inputs)
+        decoding = model.decoder(encoding.context, inputs, **lengths)
         check_shape(decoding.reconstruction, tuple(inputs.shape), "model.decoder: the reconstruction")
         if model.head is None:
             return
-        made = model.head(inputs, encoding, decoding)
+        made = model.head(read, encoding, decoding, **lengths)
     if model.head.task == "class":
         check_shape(made.get("logits"), (PROBES, spec.num_classes), "model.head: logits")
     else:

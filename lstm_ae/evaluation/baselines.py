@@ -12,8 +12,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
+from torch.nn import functional as F
 
 from lstm_ae.data.sequence_data import Sequences
+from lstm_ae.models.linear_autoencoder import LARGEST, SEQUENCES, linear_autoencoder
 
 CHUNK_VALUES = 2_000_000  # double precision numbers in memory at a time: 16 MB
 REGRESSION_VALUES = 50_000_000  # numbers that the logistic regression is fitted on, at most
@@ -35,6 +37,9 @@ def reconstruction_baselines(train: Sequences, test: Sequences, context_size: in
         `reconstruction/pca`: of principal components (Pearson 1901), as many as the context has numbers. No linear code
             of this size does better on the training part. It is exactly 0 where the context is at least as large as a
             sequence. n training sequences have at most n - 1 components.
+        `reconstruction/linear_recurrence`: of the best linear readout of the state of a linear recurrence that is the
+            same at every step (see `lstm_ae.models.linear_autoencoder`), of the context's size: what an encoder can
+            keep without being anything but linear. Only for sequences of up to `LARGEST` values.
     """
     mean = torch.stack([chunk.sum(0) for chunk in flat_chunks(train)]).sum(0) / len(train)
     found = {"reconstruction/mean": sum((chunk - mean).square().sum().item() for chunk in flat_chunks(test))}
@@ -45,7 +50,33 @@ def reconstruction_baselines(train: Sequences, test: Sequences, context_size: in
         centred = (chunk - mean for chunk in flat_chunks(test))
         residuals = (values - values @ components @ components.T for values in centred)
         found["reconstruction/pca"] = sum(residual.square().sum().item() for residual in residuals)
+    if len(mean) <= LARGEST:
+        found["reconstruction/linear_recurrence"] = linear_recurrence(train, test, context_size)
     return {name: total / (len(test) * len(mean)) for name, total in found.items()}
+
+
+def linear_recurrence(train: Sequences, test: Sequences, size: int) -> float:
+    """The summed squared error on `test` of the best linear readout of a linear recurrence's `size` numbers.
+
+    Recurrence and readout are fitted on at most `SEQUENCES` training sequences.
+    """
+    recurrence = linear_autoencoder(train.inputs, size)
+
+    def with_one(chunk: Sequences) -> Tensor:
+        """The codes and, for the readout's constant, a column of ones."""
+        return F.pad(recurrence.codes(chunk.inputs.cpu()), (0, 1), value=1.0)
+
+    moments = torch.zeros(size + 1, size + 1, dtype=torch.double)
+    products = torch.zeros(size + 1, train.inputs[0].numel(), dtype=torch.double)
+    for chunk in chunks(train[:SEQUENCES]):
+        codes = with_one(chunk)
+        moments += codes.T @ codes
+        products += codes.T @ chunk.inputs.cpu().flatten(1).double()
+    # Codes may depend on each other, or lie idle: a trace of ridge keeps the solution small, and costs nothing.
+    moments.diagonal().add_(1e-10 * moments.diagonal().mean())
+    readout = torch.linalg.solve(moments, products)
+    return sum((with_one(chunk) @ readout - chunk.inputs.cpu().flatten(1)).square().sum().item()
+               for chunk in chunks(test))  # fmt: skip
 
 
 def principal_components(part: Sequences, mean: Tensor, count: int) -> Tensor:
@@ -109,7 +140,12 @@ def logistic_regression(train: Sequences, test: Sequences) -> float:
     return float(model.score(test.inputs.flatten(1).cpu().numpy(), test.labels.cpu().numpy()))
 
 
+def chunks(part: Sequences) -> Iterator[Sequences]:
+    """The sequences in order, some at a time, so that a chunk has at most `CHUNK_VALUES` values."""
+    yield from part.chunks(max(1, CHUNK_VALUES // part.inputs[0].numel()))
+
+
 def flat_chunks(part: Sequences) -> Iterator[Tensor]:
     """The sequences in order, some at a time: (n, length * features) in double precision on the CPU."""
-    for chunk in part.chunks(max(1, CHUNK_VALUES // part.inputs[0].numel())):
+    for chunk in chunks(part):
         yield chunk.inputs.cpu().flatten(1).double()

@@ -90,9 +90,16 @@ def linear_memory(model: nn.Module, gate_bias: NonNegative) -> None:
         gate_bias: how far the gates start open or closed.
 
     Raises:
-        ConfigError: an encoder or decoder that does not fit.
+        ConfigError: an encoder or decoder that does not fit, or a decoder that writes forwards where sequences have
+            lengths of their own: how far it would have to turn back before it starts depends on the length.
     """
     *lower, top = levels(model)
+    if getattr(model, "varying", False) and not top[1].reverse:
+        raise ConfigError(
+            "model.initialization", "linear_memory", "finds the first step again only if all sequences have one "
+            "length; where they differ, let the decoder write the last step first (model.decoder.reverse=true, or "
+            "model.decoder.top.reverse=true in a pyramid) or use model/initialization=orthogonal"
+        )  # fmt: skip
     for encoder, decoder in (*lower, top):
         check_pair(encoder, decoder)
         for lstm in (encoder.lstm, decoder.lstm):
@@ -111,6 +118,7 @@ def linear_memory(model: nn.Module, gate_bias: NonNegative) -> None:
             write_to.copy_(write)
             steps_back = -1 if decoder.reverse else decoder.length
             readout = next(layer for layer in decoder.output if isinstance(layer, nn.Linear))
+            write = write[:, : readout.out_features]  # the values; the masks beside them are not written
             readout.weight.copy_(write.T @ torch.linalg.matrix_power(turn.T, steps_back))
             readout.bias.zero_()
         back = turn.T if decoder.reverse else turn

@@ -13,6 +13,7 @@ from lstm_ae.config.build import build_model, choose_device
 from lstm_ae.config.rules import validate_config
 from lstm_ae.config.size import check_size
 from lstm_ae.data.panel_scaling import own_scaler
+from lstm_ae.data.sequence_data import Sequences
 from lstm_ae.errors import UserError
 from lstm_ae.models.autoencoder import Autoencoder, Output
 from lstm_ae.models.inference import predict
@@ -123,7 +124,7 @@ class Run:
                 f"the first: sequence {sequence}, step {step}, feature {feature}). Fill or leave out what is missing."
             )
         scaler = self.scaler or self._own_scaler(inputs)
-        return predict(self.model, scaler.transform(inputs).to(next(self.model.parameters()).device)), scaler
+        return predict(self.model, Sequences(scaler.transform(inputs)).to(next(self.model.parameters()).device)), scaler
 
     def _own_scaler(self, inputs: torch.Tensor) -> Scaler:
         """The scaling of each sequence by the range of its values.

@@ -64,14 +64,14 @@ def test_training_metrics_are_means_over_elements_in_spite_of_the_short_last_bat
 
 
 def test_predicting_in_chunks_is_predicting(monkeypatch):
-    model, inputs = make_model(head="decoder", num_layers=2, dropout=0.5), make_data().val.inputs
-    whole = predict(model, inputs)
+    model, part = make_model(head="decoder", num_layers=2, dropout=0.5), make_data().val
+    whole = predict(model, part)
     monkeypatch.setattr(inference, "EVALUATION_BATCH", 7)
-    chunked = predict(model, inputs)
+    chunked = predict(model, part)
     for field in ("context", "reconstruction", "logits"):
         torch.testing.assert_close(getattr(chunked, field), getattr(whole, field))
     assert model.training
-    assert predict(make_model(head=None), inputs).logits is None
+    assert predict(make_model(head=None), part).logits is None
 
 
 def test_the_best_row_is_the_first_of_equals():

@@ -16,6 +16,7 @@ from lstm_ae.kernels import backend_of, clip_and_step
 from lstm_ae.metrics import Better
 from lstm_ae.models.inference import EVALUATION_BATCH, apply, evaluating
 from lstm_ae.spec import Count, Positive, part
+from lstm_ae.stopping import stop_if_asked
 from lstm_ae.training import checkpoint
 from lstm_ae.training.checkpoint import load_weights
 from lstm_ae.training.objective import Objective
@@ -178,6 +179,7 @@ class Trainer:
         shuffled = data.train.shuffled(data.batch_size, generator, by_time=objective.time_effect_weight < 1)
         means, bar = Means(objective), BatchBar(epoch, self.max_epochs, batches)
         for index, batch in zip(range(batches), shuffled, strict=False):
+            stop_if_asked()
             if data.augment is not None:
                 batch = replace(batch, inputs=data.augment(batch.inputs, generator))
             means.add(step(batch, (epoch - 1 + (index + 0.5) / batches) / self.max_epochs), batch)

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from lstm_ae.data.sequence_data import Sequences
 from lstm_ae.evaluation import baselines
 from lstm_ae.evaluation.baselines import accuracy_baselines, flat_chunks, logistic_regression, reconstruction_baselines
+from lstm_ae.models.linear_autoencoder import linear_autoencoder
 
 
 def draw(count, length=4, features=3, seed=0, labels=None):
@@ -38,12 +39,36 @@ def test_pca_and_mean_by_hand(context_size):
     assert found["reconstruction/mean"] == pytest.approx((test.inputs - mean).square().mean().item(), rel=1e-5)
     assert found["reconstruction/pca"] == pytest.approx(linear_code(train, test, context_size), rel=1e-6)
     assert 0 < found["reconstruction/pca"] < found["reconstruction/mean"]
-    assert set(found) == {"reconstruction/mean", "reconstruction/pca"}
+    assert set(found) == {"reconstruction/mean", "reconstruction/pca", "reconstruction/linear_recurrence"}
 
 
 @pytest.mark.parametrize("context_size", [12, 13, 500])
 def test_pca_is_exact_where_the_context_is_no_smaller_than_the_data(context_size):
     assert reconstruction_baselines(draw(40), draw(20, seed=1), context_size)["reconstruction/pca"] == 0
+
+
+@pytest.mark.parametrize("context_size", [1, 3, 8])
+def test_linear_recurrence_step_by_step(context_size):
+    """Run the recurrence as a loop, and read it out by scikit-learn's least squares."""
+    train, test = draw(60), draw(20, seed=1)
+    write, turn = linear_autoencoder(train.inputs, context_size)
+    codes = []
+    for part in (train, test):
+        state = torch.zeros(len(part), context_size, dtype=torch.double)
+        for step in part.inputs.double().unbind(1):
+            state = state @ turn.T + step @ write.T
+        codes.append(state.numpy())
+    fitted, unseen = (part.inputs.flatten(1).double().numpy() for part in (train, test))
+    expected = np.square(LinearRegression().fit(codes[0], fitted).predict(codes[1]) - unseen).mean()
+    found = reconstruction_baselines(train, test, context_size)["reconstruction/linear_recurrence"]
+    assert found == pytest.approx(expected, rel=1e-4)
+    on_train = reconstruction_baselines(train, train, context_size)
+    assert on_train["reconstruction/linear_recurrence"] >= 0.999999 * on_train["reconstruction/pca"]
+
+
+def test_very_long_sequences_go_without_the_linear_recurrence(monkeypatch):
+    monkeypatch.setattr(baselines, "LARGEST", 11)
+    assert "reconstruction/linear_recurrence" not in reconstruction_baselines(draw(40), draw(20), 3)
 
 
 @pytest.mark.parametrize("num_train", [1, 2, 5])

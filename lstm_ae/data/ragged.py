@@ -65,6 +65,6 @@ def fill_gaps(values: Tensor) -> Tensor:
     first, last = before < 0, after == length  # nothing before, nothing after
     known = values.nan_to_num(nan=0.0)
     earlier, later = known.gather(1, before.clamp(min=0)), known.gather(1, after.clamp(max=length - 1))
-    share = (time - before) / (after - before).clamp(min=1)
+    share = (time - before).to(values.dtype) / (after - before).clamp(min=1)
     between = torch.where(first, later, torch.where(last, earlier, earlier + share * (later - earlier)))
     return torch.where(there, values, torch.where(first & last, 0.0, between))

@@ -59,7 +59,7 @@ def read_ts(file: Path) -> tuple[list[np.ndarray], np.ndarray | None]:
 def _lines(file: Path, header: Header) -> Iterator[tuple[int, str]]:
     """The lines of data with their numbers; what stands before them goes into `header`."""
     data = False
-    with file.open(encoding="utf-8", errors="replace") as opened:  # comments may be in any encoding; data are digits
+    with file.open(encoding="utf-8", errors="replace") as opened:  # comments may be in any encoding; data are ASCII
         for number, line in enumerate(map(str.strip, opened), start=1):
             if not line or line.startswith(("#", "%")):
                 continue

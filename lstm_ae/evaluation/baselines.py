@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lstm_ae.data.sequence_data import Sequences
+from lstm_ae.models.linear_autoencoder import LARGEST, SEQUENCES, linear_autoencoder
 
 CHUNK_VALUES = 2_000_000  # double precision numbers in memory at a time: 16 MB
 REGRESSION_VALUES = 50_000_000  # numbers that the logistic regression is fitted on, at most
@@ -42,6 +43,9 @@ def reconstruction_baselines(train: Sequences, test: Sequences, context_size: in
         `reconstruction/pca`: of principal components (Pearson 1901), as many as the context has numbers. No linear code
             of this size does better on the training part. It is exactly 0 where the context is at least as large as a
             sequence. n training sequences have at most n - 1 components.
+        `reconstruction/linear_recurrence`: of the best linear readout of the state of a linear recurrence that is the
+            same at every step (see `lstm_ae.models.linear_autoencoder`), of the context's size: what an encoder can
+            keep without being anything but linear. Only for sequences of up to `LARGEST` values.
     """
     mean = mean_sequence(train, max(train.inputs.shape[1], test.inputs.shape[1]))
     train, test = continued(train, mean), continued(test, mean)
@@ -51,6 +55,9 @@ def reconstruction_baselines(train: Sequences, test: Sequences, context_size: in
         found["reconstruction/pca"] = mean_square(
             test, lambda values: (values - mean) - (values - mean) @ components @ components.T
         )
+    if len(mean) <= LARGEST:
+        rebuild = linear_recurrence(train, context_size)
+        found["reconstruction/linear_recurrence"] = mean_square(test, lambda values: values - rebuild(values))
     return found
 
 
@@ -89,6 +96,29 @@ def mean_square(part: Sequences, error: Callable[[Tensor], Tensor]) -> float:
             errors = errors[exists.cpu().flatten(1)]
         total, count = total + errors.square().sum().item(), count + errors.numel()
     return total / count
+
+
+def linear_recurrence(train: Sequences, size: int) -> Callable[[Tensor], Tensor]:
+    """What the best linear readout of a linear recurrence of `size` numbers makes of flat sequences (n, values).
+
+    Recurrence and readout are fitted on at most `SEQUENCES` training sequences.
+    """
+    recurrence = linear_autoencoder(train.inputs, size)
+
+    def codes_and_one(values: Tensor) -> Tensor:
+        """The codes and, for the readout's constant, a column of ones."""
+        return F.pad(recurrence.codes(values.unflatten(1, (-1, train.inputs.shape[2]))), (0, 1), value=1.0)
+
+    moments = torch.zeros(size + 1, size + 1, dtype=torch.double)
+    products = torch.zeros(size + 1, train.inputs[0].numel(), dtype=torch.double)
+    for values in flat_chunks(train[:SEQUENCES]):
+        codes = codes_and_one(values)
+        moments += codes.T @ codes
+        products += codes.T @ values
+    # Codes may depend on each other, or lie idle: a trace of ridge keeps the solution small, and costs nothing.
+    moments.diagonal().add_(1e-10 * moments.diagonal().mean())
+    readout = torch.linalg.solve(moments, products)
+    return lambda values: codes_and_one(values) @ readout
 
 
 def principal_components(part: Sequences, mean: Tensor, count: int) -> Tensor:

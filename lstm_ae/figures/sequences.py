@@ -61,7 +61,7 @@ def reconstructions(data: SequenceData, test: Sequences, output: Output) -> Figu
         positions = np.arange(len(lines[0][0]))
         if data.panel is not None and test.series is not None and test.time is not None:
             words = f"{data.panel.series[int(test.series[i])]}, {words}"
-            positions = data.panel.times[positions + int(test.time[i])]
+            positions = data.panel.times_of(int(test.series[i]))[positions + int(test.time[i])]
         rows.append(Row(words, positions, lines))
     figure = draw_rows(data.spec, rows, "step" if data.panel is None else "", share=data.panel is None)
     legend_below(figure)
@@ -79,8 +79,8 @@ def error_by_step(data: SequenceData, test: Sequences, output: Output) -> Figure
         variance = inputs.var(0, correction=0).numpy()
     else:
         inputs = inputs.masked_fill(~exists, torch.nan)
-        variance = (inputs - inputs.nanmean(0)).square().nanmean(0)
-        variance = torch.where(exists.sum(0) > 1, variance, torch.nan).numpy()  # one value does not vary
+        varying = (inputs - inputs.nanmean(0)).square().nanmean(0)
+        variance = varying.masked_fill(exists.sum(0) < 2, torch.nan).numpy()  # one value does not vary
     row = Row("mean squared error at each step (scaled)", np.arange(len(error)),
               [(variance, MEAN), (error, RECONSTRUCTION)])  # fmt: skip
     figure = draw_rows(data.spec, [row], "step", share=True, height=3)

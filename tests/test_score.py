@@ -29,9 +29,9 @@ def signal(rows, seed=0, **columns):
 
 
 def labelled(rows=500, seed=1):
-    """The same with twenty steps whose second channel stands still."""
+    """The same with twenty steps whose second channel jumps up and down."""
     table = signal(rows, seed, fault=0)
-    table.loc[table.index[BAD], "heat"] = 0.3
+    table.loc[table.index[BAD], "heat"] = np.tile([1.5, -1.5], 10)
     table.loc[table.index[BAD], "fault"] = 1
     return table
 

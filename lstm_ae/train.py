@@ -62,7 +62,7 @@ def train(
 
     device = build.prepare_process(config)
     data = build.build_data(config, device)
-    model = build.build_model(config, data.spec).to(device)
+    model = build.build_model(config, data.spec, data.train.inputs).to(device)
     backend = choose_backend(config.backend, device)
     use_backend(model, backend)
     objective = build.build_objective(config)

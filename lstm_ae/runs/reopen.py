@@ -180,7 +180,7 @@ def load_run(path: str | Path, device: str = "cpu") -> Run:
     best = directory.checkpoints / "best.pt"
     state = checkpoint.load(best)
     spec = DataSpec(**state["spec"])
-    model = build_model(config, spec)
+    model = build_model(config, spec, inputs=None)
     load_weights(best, state, model)
     scaler = None if state["scaler"] is None else Scaler(**state["scaler"])
     return Run(directory, config, model.to(choose_device(device)).eval(), spec, scaler, state["history"])

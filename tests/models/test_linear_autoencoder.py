@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstm_ae.models.linear_autoencoder import linear_autoencoder, prefix_moments
+from lstm_ae.models.linear_autoencoder import closed_form, prefix_moments
 
 
 def sequences(n, length, features, seed=0):
@@ -31,7 +31,7 @@ def test_moments_are_those_of_all_prefixes(n, length, features):
 @given(st.integers(1, 8), st.integers(1, 3), st.integers(1, 30))
 def test_codes_are_the_states_of_the_recurrence(length, features, size):
     inputs = sequences(5, length, features).double()
-    write, turn = recurrence = linear_autoencoder(inputs, size)
+    write, turn = recurrence = closed_form(inputs, size)
     state = torch.zeros(5, size, dtype=torch.double)
     for step in inputs.unbind(1):
         state = state @ turn.T + step @ write.T
@@ -41,7 +41,7 @@ def test_codes_are_the_states_of_the_recurrence(length, features, size):
 @pytest.mark.parametrize(("length", "features", "size"), [(6, 2, 12), (6, 2, 15), (1, 3, 3), (9, 1, 9)])
 def test_a_code_as_large_as_the_sequence_loses_nothing(length, features, size):
     inputs = sequences(40, length, features).double()
-    recurrence = linear_autoencoder(inputs, size)
+    recurrence = closed_form(inputs, size)
     torch.testing.assert_close(recurrence.unfold(recurrence.codes(inputs), length), inputs)
 
 
@@ -51,10 +51,10 @@ def test_four_numbers_keep_what_a_linear_recurrence_of_four_makes():
     generator = torch.Generator().manual_seed(0)
     phases = 6.28 * torch.rand(50, 2, 1, generator=generator, dtype=torch.double)
     inputs = (torch.sin(0.3 * time + phases[:, 0]) + torch.sin(0.7 * time + phases[:, 1]))[..., None]
-    codes = linear_autoencoder(inputs, 4).codes(inputs)
+    codes = closed_form(inputs, 4).codes(inputs)
     readout = torch.linalg.lstsq(codes, inputs.flatten(1)).solution
     torch.testing.assert_close(codes @ readout, inputs.flatten(1))
-    recurrence = linear_autoencoder(inputs, 20)  # its own decoder has no readout for each step, and needs more numbers
+    recurrence = closed_form(inputs, 20)  # its own decoder has no readout for each step, and needs more numbers
     error = (recurrence.unfold(recurrence.codes(inputs), 60) - inputs).square().mean()
     assert error < 0.01 * inputs.square().mean()
-    assert linear_autoencoder(inputs, 20)[1].equal(recurrence.turn)  # no random numbers
+    assert closed_form(inputs, 20)[1].equal(recurrence.turn)  # no random numbers

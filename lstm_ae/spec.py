@@ -38,6 +38,7 @@ class DataSpec:
     # Where each sequence is scaled by the min-max of its own input: for each feature, the position of the one whose
     # range scales it. Empty: sequences are scaled otherwise.
     own_range: tuple[int, ...] = ()
+    own_standardized: bool = False  # where each is scaled by its own: to mean 0 and deviation 1, not to its range
     varying: bool = False  # whether sequences have lengths of their own
     masked: bool = False  # whether values are missing, and the model reads which ones beside the values
 
@@ -52,6 +53,11 @@ class DataSpec:
         flat = sequences.reshape(len(sequences), -1)
         place = sorted(range(len(self.reading_order)), key=self.reading_order.__getitem__)
         return (flat[:, place] if place else flat).reshape(-1, *self.image_shape)
+
+    @property
+    def steps_in_words(self) -> str:
+        """The steps of a sequence: "8", or "up to 29" where lengths differ."""
+        return f"{'up to ' if self.varying else ''}{self.length}"
 
     @property
     def num_classes(self) -> int:

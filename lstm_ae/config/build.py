@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from lstm_ae.models.autoencoder import Autoencoder
 from lstm_ae.models.contracts import check_shape
 from lstm_ae.models.inference import evaluating
 from lstm_ae.spec import DataSpec
+from lstm_ae.training.checkpoint import load, load_weights
 from lstm_ae.training.objective import Objective
 from lstm_ae.training.process_settings import keep_freed_memory
 from lstm_ae.training.trainer import Trainer
@@ -93,6 +95,18 @@ def build_model(config: DictConfig, spec: DataSpec, inputs: Tensor | None) -> Au
     except (RuntimeError, TypeError, AttributeError) as error:  # torch's words, or those of a user's own part
         raise UserError(f"the model cannot be built: {str(error).splitlines()[0]}") from error
     return model
+
+
+def take_weights(model: Autoencoder, path: Path) -> None:
+    """Let a new model start with the weights of the checkpoint at `path`.
+
+    Raises:
+        UserError: there is no such checkpoint, or it is one of another model.
+    """
+    try:
+        load_weights(path, load(path), model)
+    except UserError as error:
+        raise UserError(f"weights: {error}") from error
 
 
 def check_task(config: DictConfig, spec: DataSpec, task: str | None) -> None:

@@ -143,12 +143,13 @@ def validate_part(node: DictConfig, key: str) -> None:
 
 
 def source_of(node: DictConfig, name: str, key: str) -> str:
-    """The key where a value is set: where a plain reference (`${model.hidden_size}`) points, else its own."""
+    """The key where a value is set: where a plain reference within its group points (`${model.hidden_size}`), else its
+    own."""
     child = node._get_node(name)
     reference = None
     if isinstance(child, Node) and OmegaConf.is_interpolation(node, name):
         reference = REFERENCE.fullmatch(str(child._value()))
-    return reference[1] if reference else f"{key}.{name}"
+    return reference[1] if reference and reference[1].split(".")[0] == key.split(".")[0] else f"{key}.{name}"
 
 
 def parts_in(node: Any, key: str) -> Iterator[tuple[DictConfig, str]]:

@@ -121,7 +121,7 @@ class InitialStateDecoder(LSTMDecoder):
     def start(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """context (batch, context_size) -> hidden and cell state, each (num_layers, batch, hidden_size)."""
         state = self.scale_context(self.initial_state(context))
-        state = state.view(len(context), 2, self.lstm.num_layers, self.hidden_size)
+        state = state.view(context.shape[0], 2, self.lstm.num_layers, self.hidden_size)
         hidden, cell = state.permute(1, 2, 0, 3).contiguous()
         return hidden, cell
 
@@ -159,7 +159,7 @@ class AutoregressiveDecoder(InitialStateDecoder):
     def forward(self, context: Tensor, inputs: Tensor, lengths: Tensor | None = None) -> Decoding:
         """context (batch, context_size) -> the decoding; the truth `inputs` is read while training only."""
         state = self.start(context)
-        step = context.new_zeros(len(context), 1, self.lstm.input_size)
+        step = context.new_zeros(context.shape[0], 1, self.lstm.input_size)
         if self.training and torch.rand(()).item() < self.teacher_forcing:
             taught = torch.cat([step, self.in_data_order(inputs, lengths)[:, :-1]], dim=1)
             states, _ = self.lstm(taught, state, lengths)

@@ -20,6 +20,7 @@ from lstm_ae.models.inference import evaluating
 from lstm_ae.spec import DataSpec
 from lstm_ae.training.checkpoint import load, load_weights
 from lstm_ae.training.objective import Objective
+from lstm_ae.training.parameter_groups import parameter_groups
 from lstm_ae.training.process_settings import keep_freed_memory
 from lstm_ae.training.trainer import Trainer
 
@@ -174,8 +175,9 @@ def build_training(config: DictConfig, model: Autoencoder) -> dict[str, Any]:
         ConfigError: options that the optimizer does not take together.
     """
     make_optimizer = build_part(config.optimizer, "optimizer")
+    recurrent_lr = make_optimizer.keywords.pop("recurrent_lr", None)  # not one of torch's options
     try:
-        optimizer = make_optimizer(model.parameters())
+        optimizer = make_optimizer(parameter_groups(model, recurrent_lr))
     except (TypeError, ValueError) as error:
         raise ConfigError("optimizer", config.optimizer._target_, str(error)) from error
     return {

@@ -114,7 +114,7 @@ def linear_autoencoder(
     model: nn.Module,
     inputs: Tensor | None,
     gate_bias: NonNegative = 8.0,
-    signal: Annotated[float, Field(gt=0, le=1)] = 0.01,
+    signal: Annotated[float, Field(gt=0, le=1)] = 0.003,
 ) -> None:
     """Encoder and decoder start as the linear autoencoder for sequences in closed form.
 
@@ -124,7 +124,7 @@ def linear_autoencoder(
     loop's gain is that of the closed form. The inputs are scaled to the root mean square `signal`, small enough for
     tanh to be linear, and the contexts scaled to mean 0 and deviation 1 for what reads them. These factors are fixed
     and kept in the model. The decoder turns back with the transpose, and starts from the linear function of the context
-    with which its own steps come nearest to the training sequences. It takes seconds and no random numbers; heads and
+    with which its own steps come nearest to the training sequences. It takes seconds and depends on no seed; heads and
     other layers keep PyTorch's start.
 
     A bidirectional encoder reads the closed form of the reversed sequences backwards. A decoder that writes the first
@@ -205,14 +205,14 @@ def fit_pair(
             f"have {values}; use a pyramid, or model/initialization=chrono"
         )  # fmt: skip
     gain = torch.tensor(gate_bias).sigmoid().square().item()
-    size, units = signal / steps.square().mean().sqrt().clamp(min=1e-12), encoder.lstm.hidden_size
+    size, units = signal / (steps.square().mean().sqrt().item() or 1.0), encoder.lstm.hidden_size
     forwards, backwards = steps, steps.flip(1)
     recurrences = [closed_form(forwards, units)]
     if encoder.lstm.bidirectional:
         recurrences.append(closed_form(backwards, units))
     for weights, recurrence in zip(encoder.lstm.all_weights, recurrences, strict=True):
         set_linear(weights, recurrence.turn / gain, recurrence.write / gain, gate_bias)
-    scale_inputs.deviation.copy_(1 / size)
+    scale_inputs.deviation.fill_(1 / size)
     contexts = encode(encoder, evenly(steps, CONTEXTS))
     deviation = contexts.std(0, correction=0)
     deviation = deviation.square().mean().sqrt().expand_as(deviation) if common else deviation
@@ -220,9 +220,10 @@ def fit_pair(
     scale_states.deviation.copy_(deviation.clamp(min=max(1e-3 * deviation.max().item(), 1e-12)))
     contexts = scale_states(contexts)
 
-    back = closed_form(forwards if decoder.reverse else backwards, decoder.hidden_size)
-    written = evenly(backwards if decoder.reverse else forwards, CONTEXTS)
-    weight, bias = best_start(back, contexts, written)
+    # Its state turns once before it is read for the first time: as if an empty step had followed the last one.
+    read, written = (forwards, backwards) if decoder.reverse else (backwards, forwards)
+    back = closed_form(F.pad(read, (0, 0, 0, 1)), decoder.hidden_size)
+    weight, bias = best_start(back, contexts, evenly(written, CONTEXTS))
     set_linear(decoder.lstm.all_weights[0], back.turn.T / gain, None, gate_bias)
     scale_context.deviation.fill_(1 / signal)
     decoder.start_linear(back.turn.T.float(), weight.float() * size / signal, bias.float() * size / signal, gain)
@@ -257,7 +258,7 @@ def best_start(back: LinearRecurrence, contexts: Tensor, written: Tensor) -> tup
     steps = torch.linalg.solve(moments, known.T @ written.flatten(1).double()).T  # (values, context_size + 1)
     squares = readouts.T @ readouts
     squares.diagonal().add_(RIDGE * squares.diagonal().mean())
-    start = torch.linalg.solve(squares, readouts.T @ steps)
+    start = torch.linalg.pinv(squares, hermitian=True) @ readouts.T @ steps
     return start[:, :-1], start[:, -1]
 
 

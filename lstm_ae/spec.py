@@ -55,6 +55,11 @@ class DataSpec:
         return (flat[:, place] if place else flat).reshape(-1, *self.image_shape)
 
     @property
+    def steps_in_words(self) -> str:
+        """The steps of a sequence: "8", or "up to 29" where lengths differ."""
+        return f"{'up to ' if self.varying else ''}{self.length}"
+
+    @property
     def num_classes(self) -> int:
         """How many classes there are; 0 without labels."""
         return len(self.class_names)

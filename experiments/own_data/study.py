@@ -93,8 +93,8 @@ def settings(count: int, seed: int = 0) -> list[dict[str, Any]]:
 def run(name: str, setting: dict[str, Any], data: SequenceData, updates: int, seed: int) -> dict[str, float]:
     """Train one setting for so many updates; what the validation part shows."""
     chosen = dict(setting)
-    if chosen.get("model/initialization") == "chrono":
-        chosen["model.initialization.longest"] = max(3, data.spec.length)
+    if chosen.get("model/initialization") == "linear_memory" and data.spec.varying:
+        chosen["model.decoder.reverse"] = "true"  # all that it is made for where lengths differ
     with initialize_config_dir(CONF):
         overrides = [f"{key}={value}" for key, value in chosen.items() if not key.startswith("dataset")]
         config = compose(

@@ -38,6 +38,7 @@ KEYS = READING | {
 }
 THRESHOLD_KEYS = {
     "method": Literal["quantile", "deviations", "oracle_f1"],
+    "scores": Literal["validation", "input"],
     "quantile": Annotated[float, Field(ge=0, le=1)],
     "deviations": Annotated[float, Field(ge=0)],
 }

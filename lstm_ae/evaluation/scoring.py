@@ -163,14 +163,12 @@ def score_tables(run: Path, paths: Sequence[Path], output: Path, array: Path, se
     opened = open_run(run, settings)
     fitted = time.monotonic()
     columns = table_columns(opened.run, settings.label)
-    detectors, threshold = opened.detectors, settings.threshold
+    detectors = opened.detectors
     rows = score_rows(paths, columns, detectors, array, settings.reduction, settings.smooth)
     if settings.label is not None and rows.labels is None:
         raise UserError(f"label={settings.label}: {paths[0]} has no such column")
     scored = time.monotonic()
-    thresholds = find_thresholds(
-        detectors, opened.validation, rows, threshold.method, threshold.quantile, threshold.deviations
-    )
+    thresholds = find_thresholds(detectors, opened.validation, rows, settings.threshold)
     metrics: dict[str, dict[str, float]] = {}
     buffer = settings.buffer
     if rows.labels is not None and rows.labels.any() and not rows.labels.all():

@@ -1,7 +1,7 @@
 """The metrics against constants of independent implementations.
 
-VUS and event F1 were computed once with tsadmetrics 1.0.16 (`VusPr`, `VusRoc`, `SegmentwiseFScore`), which agrees with the
-authors' program; the others with scikit-learn 1.9.1.
+VUS and event F1 were computed once with tsadmetrics 1.0.16 (`VusPr`, `VusRoc`, `SegmentwiseFScore`), which agrees with
+the authors' program; the others with scikit-learn 1.9.1.
 """
 
 import numpy as np
@@ -41,8 +41,11 @@ def test_areas(scores, pr, roc):
 
 @pytest.mark.parametrize(
     ("scores", "expected"),
-    [(SCORES, (0.78571429, 0.51162791, 0.61971831, 0.90909091)), (TIED, (0.83333333, 0.46511628, 0.59701493, 0.90909091))],
-)  # fmt: skip
+    [
+        (SCORES, (0.78571429, 0.51162791, 0.61971831, 0.90909091)),
+        (TIED, (0.83333333, 0.46511628, 0.59701493, 0.90909091)),
+    ],
+)
 def test_flags(scores, expected):
     found = measure(LABELS, scores, scores > 1, 0)
     assert [found[name] for name in ("precision", "recall", "f1", "event_f1")] == pytest.approx(expected, abs=1e-8)

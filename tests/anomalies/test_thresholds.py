@@ -4,22 +4,22 @@ import numpy as np
 import pytest
 
 from lstm_ae.anomalies.metrics import precision_recall_f1
-from lstm_ae.anomalies.thresholds import from_validation, oracle
+from lstm_ae.anomalies.thresholds import from_scores, oracle
 from lstm_ae.errors import UserError
 
 
 def test_a_quantile_and_deviations_of_held_out_scores():
     scores = np.append(np.arange(101.0), np.nan)
-    quantile = from_validation(scores, "quantile", 0.9, 4)
+    quantile = from_scores(scores, "validation", "quantile", 0.9, 4)
     assert quantile.value == 90 and quantile.found == "quantile 0.9 of 101 validation steps"
-    deviations = from_validation(scores, "deviations", 0.9, 2)
+    deviations = from_scores(scores, "input", "deviations", 0.9, 2)
     assert deviations.value == pytest.approx(50 + 2 * np.arange(101).std())
-    assert deviations.found == "mean + 2 standard deviations of 101 validation steps"
+    assert deviations.found == "mean + 2 standard deviations of 101 input steps"
 
 
 def test_without_held_out_scores_there_is_no_threshold():
-    with pytest.raises(UserError, match="no step of the validation part has a score"):
-        from_validation(np.array([np.nan]), "quantile", 0.9, 4)
+    with pytest.raises(UserError, match="no step of the validation has a score"):
+        from_scores(np.array([np.nan]), "validation", "quantile", 0.9, 4)
 
 
 def test_the_oracle_has_the_best_f1_and_says_what_it_is():

@@ -275,9 +275,9 @@ def main() -> None:
             given = [a if a != "--dry-run" else "hydra.sweeper.dry_run=true" for a in given]
         if {"-m", "--multirun"} & {*given} and {"-c", "--cfg", "--info"} & {*given}:
             raise UserError("--cfg and --info show one config: leave out --multirun")
-        # Not in conf/, so that a config is what it was before there was this key.
         if any(a.startswith(("resume=", "rerun=")) for a in given):
             given = tracking.reopening(given)
+        # Not in conf/, so that a config is what it was before there was this key.
         sys.argv[1:] = [f"+{a}" if a.startswith("weights=") else a for a in reopened(given)]
         hydra_main()
 

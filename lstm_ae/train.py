@@ -81,7 +81,7 @@ def train(
     stop_if_asked()
     batch = min(data.batch_size, len(data.train))
     check_size(config, data.spec.length, data.spec.input_features, batch)
-    model = build.build_model(config, data.spec)
+    model = build.build_model(config, data.spec, data.train.inputs)
     if config.get("weights") and config.resume is None:
         build.take_weights(model, RunDirectory(config.weights).checkpoints / "best.pt")
     model.to(device)

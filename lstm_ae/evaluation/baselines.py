@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lstm_ae.data.sequence_data import Sequences
-from lstm_ae.models.linear_autoencoder import LARGEST, SEQUENCES, linear_autoencoder
+from lstm_ae.models.linear_autoencoder import LARGEST, SEQUENCES, closed_form
 
 CHUNK_VALUES = 2_000_000  # double precision numbers in memory at a time: 16 MB
 REGRESSION_VALUES = 50_000_000  # numbers that the logistic regression is fitted on, at most
@@ -103,7 +103,7 @@ def linear_recurrence(train: Sequences, size: int) -> Callable[[Tensor], Tensor]
 
     Recurrence and readout are fitted on at most `SEQUENCES` training sequences.
     """
-    recurrence = linear_autoencoder(train.inputs, size)
+    recurrence = closed_form(train.inputs, size)
 
     def codes_and_one(values: Tensor) -> Tensor:
         """The codes and, for the readout's constant, a column of ones."""

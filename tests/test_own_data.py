@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.commands import environment
+from lstm_ae.train import main
+from tests.commands import call, environment
 
 ROOT = Path(__file__).parents[1]
 TINY = ("trainer.max_epochs=1", "dataset.num_train=16", "dataset.window=12", "model.hidden_size=4")
@@ -57,3 +58,21 @@ def test_the_tour_runs(monkeypatch, tmp_path):
         exec(compile(source.replace("EPOCHS = 30", "EPOCHS = 3"), "tour.ipynb", "exec"), scope)
     assert scope["contexts"].shape == (90, 16) and len(scope["scores"]) == 90
     assert sorted(scope["comparison"]["model.hidden_size"]) == [4, 16]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace("00:10:00,A,", "00:10:00,A,warm", 1), "log.csv, line 4, column 'load': 'warm"),
+        (lambda text: "", "log.csv: the file is empty"),
+        (lambda text: text.replace("sensor", "senser", 1), "dataset.series=sensor: log.csv has no column 'sensor'; did "),
+    ],
+)
+def test_a_broken_file_ends_in_a_few_lines_and_leaves_nothing(tmp_path, monkeypatch, change, words):
+    monkeypatch.chdir(tmp_path)
+    text = log().to_csv(index=False, columns=["time", "sensor", "load", "heat"])
+    (tmp_path / "log.csv").write_text(change(text))
+    names = ["dataset=table", "dataset.path=log.csv", "dataset.time=time", "dataset.series=sensor"]
+    code, said = call(main, [*names, "hydra.run.dir=run"], monkeypatch)
+    assert code == 1 and said.startswith(f"error: {words}") and len(said.splitlines()) < 4
+    assert not (tmp_path / "run").exists()

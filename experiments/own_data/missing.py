@@ -78,7 +78,7 @@ def measure(name: str, share: float, pattern: str, missing: str) -> dict[str, fl
         start = time.time()
         build.prepare_process(config)
         data = build.build_data(config, torch.device("cpu"))
-        model = build.build_model(config, data.spec)
+        model = build.build_model(config, data.spec, data.train.inputs)
         use_backend(model, choose_backend("auto", torch.device("cpu")))
         build.build_trainer(config).fit(
             model, build.build_objective(config), data, **build.build_training(config, model), directory=Path(folder),

@@ -305,7 +305,7 @@ def _require(path: Path, names: Sequence[str], key: str | None = None) -> None:
     for name in names:
         if name not in known:
             near = get_close_matches(name.casefold(), {one.casefold(): one for one in known}, n=1)
-            hint = next((f"; did you mean {one}?" for one in known if near and one.casefold() == near[0]), "")
+            hint = next((f"; did you mean {one}?" for one in known if near and one.casefold() == near[0]), ".")
             said = f"{path} has no column {name!r}{hint} Its columns are {_list(known)}"
             raise UserError(said) if key is None else ConfigError(key, name, said)
 

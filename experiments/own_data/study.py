@@ -73,10 +73,10 @@ DATA = {  # name: (kind, overrides)
     "prices": ("20 stocks", ["dataset=sp500", "dataset.symbols=20", "dataset.forecast_target=null",
                              "dataset.features=[open,high,low,close]"]),
     "vowels": ("speech, 7 to 29 steps", archive("JapaneseVowels", PUBLIC / "aeon")),
-    "gun_point": ("motion", archive("GunPoint", AEON / "GunPoint")),
     "italy_power": ("days of power demand", archive("ItalyPowerDemand", AEON / "ItalyPowerDemand")),
-    "basic_motions": ("6 inertial channels", archive("BasicMotions", AEON / "BasicMotions")),
     "digits": ("images by rows", ["dataset=digits_rows"]),
+    "basic_motions": ("6 inertial channels", archive("BasicMotions", AEON / "BasicMotions")),
+    "gun_point": ("motion", archive("GunPoint", AEON / "GunPoint")),
 }  # fmt: skip
 
 

@@ -311,7 +311,10 @@ def _require(path: Path, names: Sequence[str], key: str | None = None) -> None:
 
 
 def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not column.isna().all()
+    """Whether most values are numbers; the others are then mistakes, which reading the column will tell."""
+    if pd.api.types.is_datetime64_any_dtype(column) or column.isna().all():
+        return False
+    return bool(pd.to_numeric(column.dropna(), errors="coerce").notna().mean() > 0.5)
 
 
 def _siblings(path: Path) -> list[Path]:

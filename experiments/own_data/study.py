@@ -75,8 +75,6 @@ DATA = {  # name: (kind, overrides)
     "vowels": ("speech, 7 to 29 steps", archive("JapaneseVowels", PUBLIC / "aeon")),
     "italy_power": ("days of power demand", archive("ItalyPowerDemand", AEON / "ItalyPowerDemand")),
     "digits": ("images by rows", ["dataset=digits_rows"]),
-    "basic_motions": ("6 inertial channels", archive("BasicMotions", AEON / "BasicMotions")),
-    "gun_point": ("motion", archive("GunPoint", AEON / "GunPoint")),
 }  # fmt: skip
 
 

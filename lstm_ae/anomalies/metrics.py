@@ -115,7 +115,9 @@ def vus(labels: np.ndarray, scores: np.ndarray, buffer: int, boundaries: Sequenc
         peaks = np.array([scores[first:end].max() for first, end in spans])
         existence = (peaks[:, None] >= thresholds).mean(0)
         inside = np.cumsum(labels[order])[flagged - 1]
-        soft_positive = positive + (hits - inside) / 2  # the mean of the anomalies, and of them with their flagged margin
+        soft_positive = (
+            positive + (hits - inside) / 2
+        )  # the mean of the anomalies, and of them with their flagged margin
         recall = existence * np.minimum(hits / soft_positive, 1)
         alarms = (flagged - hits) / (steps - soft_positive)
         roc = np.trapezoid(np.concatenate([[0], recall, [1]]), np.concatenate([[0], alarms, [1]]))

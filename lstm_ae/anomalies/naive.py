@@ -13,7 +13,9 @@ LARGEST_NEIGHBOURHOOD = 2000  # training windows that a window is compared with,
 FITTED = 20_000  # training windows that principal components are fitted on, at most
 
 
-def naive_detectors(train: Sequences, context_size: int) -> "dict[str, MovingZScore | SubsequencePCA | NearestNeighbour]":
+def naive_detectors(
+    train: Sequences, context_size: int
+) -> "dict[str, MovingZScore | SubsequencePCA | NearestNeighbour]":
     """The detectors by their names, fitted on the training part.
 
     Args:

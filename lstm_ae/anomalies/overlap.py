@@ -64,7 +64,9 @@ class Overlap:
             starts = (self.windows + np.arange(self.batch)) * self.cut.stride
             pool = self._process(starts)
             done.append(self._reduce(pool, self.windows * self.cut.stride + self.cut.first))
-            unneeded = max(0, self.windows * self.cut.stride - self.cut.span - self.begin)  # `finish` looks back a window
+            unneeded = max(
+                0, self.windows * self.cut.stride - self.cut.span - self.begin
+            )  # `finish` looks back a window
             self.values, self.begin = self.values[unneeded:], self.begin + unneeded
         return np.concatenate(done)
 
@@ -122,7 +124,9 @@ def reduce(values: np.ndarray, reduction: Reduction) -> np.ndarray:
     if reduction == "mean":
         with np.errstate(invalid="ignore"):
             return np.nansum(ordered, axis=0) / count
-    low, high = (np.take_along_axis(ordered, np.maximum(index, 0)[None], 0)[0] for index in ((count - 1) // 2, count // 2))
+    low, high = (
+        np.take_along_axis(ordered, np.maximum(index, 0)[None], 0)[0] for index in ((count - 1) // 2, count // 2)
+    )
     both_exist = np.where(count > 0, high, np.nan)
     return (low + both_exist) / 2
 

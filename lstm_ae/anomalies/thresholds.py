@@ -1,12 +1,10 @@
 """Where normal ends: a threshold from scores of held-out data, and the intervals above it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from lstm_ae.anomalies.metrics import events, precision_recall_f1
 from lstm_ae.errors import UserError
 
 Method = Literal["quantile", "deviations", "oracle_f1"]
@@ -33,7 +31,9 @@ def from_validation(scores: np.ndarray, method: Method, quantile: float, deviati
     """
     known = scores[~np.isnan(scores)]
     if not len(known):
-        raise UserError("no step of the validation part has a score, so there is no threshold; it is shorter than a window")
+        raise UserError(
+            "no step of the validation part has a score, so there is no threshold; it is shorter than a window"
+        )
     words = f"of {len(known):,} validation steps"
     if method == "quantile":
         return Threshold(float(np.quantile(known, quantile)), f"quantile {quantile:g} {words}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
+from omegaconf.errors import OmegaConfBaseException
 
 from lstm_ae.errors import Pruned, UserError
 from lstm_ae.files import write_whole
@@ -185,7 +186,7 @@ class RunDirectory:
                     raise
         except Timeout as error:
             raise UserError(f"{self.path}: another process is training in this directory") from error
-        except UserError:
+        except (UserError, OmegaConfBaseException):
             if not keep_failed:
                 self.remove_untrained()
             raise

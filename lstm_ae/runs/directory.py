@@ -13,7 +13,7 @@ from filelock import Timeout
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_ae.errors import Pruned, UserError
-from lstm_ae.files import write_whole
+from lstm_ae.files import remove_halves, write_whole
 from lstm_ae.runs.lock import hold
 from lstm_ae.runs.provenance import provenance
 
@@ -168,6 +168,7 @@ class RunDirectory:
         try:
             with hold(self.lock):
                 self.refuse_links()
+                remove_halves(self.path)
                 before = self.read_summary()
                 trained = self._checkpoint_times()
                 self._begun = self._at_start(before, resumed_with)

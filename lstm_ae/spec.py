@@ -38,6 +38,7 @@ class DataSpec:
     # Where each sequence is scaled by the min-max of its own input: for each feature, the position of the one whose
     # range scales it. Empty: sequences are scaled otherwise.
     own_range: tuple[int, ...] = ()
+    own_standardized: bool = False  # where each is scaled by its own: to mean 0 and deviation 1, not to its range
     varying: bool = False  # whether sequences have lengths of their own
     masked: bool = False  # whether values are missing, and the model reads which ones beside the values
 

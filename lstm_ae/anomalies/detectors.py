@@ -228,7 +228,7 @@ def held_out_windows(network: Network, held_out: HeldOut) -> Iterator[tuple[str,
     for name, view in views:
         chosen = view[::thinned]
         for start in range(0, len(chosen), batch):
-            yield name, np.ascontiguousarray(chosen[start : start + batch])
+            yield name, chosen[start : start + batch].copy()
 
 
 def validation_series(data: SequenceData) -> HeldOut:

@@ -13,7 +13,7 @@ from lstm_ae.anomalies.intervals import Intervals
 from lstm_ae.anomalies.metrics import event_f1, measure, period
 from lstm_ae.anomalies.overlap import Reduction
 from lstm_ae.anomalies.rows import ScoredRows
-from lstm_ae.anomalies.thresholds import Method, Threshold, from_validation, oracle
+from lstm_ae.anomalies.thresholds import Threshold, from_scores, oracle
 from lstm_ae.data.table_files import PARQUET, Columns
 from lstm_ae.errors import UserError
 
@@ -34,29 +34,30 @@ def validation_scores(detectors: Detectors, held_out: HeldOut, reduction: Reduct
 
 
 def find_thresholds(
-    detectors: Detectors, validation: np.ndarray, rows: ScoredRows, method: Method, quantile: float, deviations: float
+    detectors: Detectors, validation: np.ndarray, rows: ScoredRows, rule: Mapping[str, Any]
 ) -> Thresholds:
     """A threshold for each detector, all by the same rule.
 
     Args:
         detectors: of the run.
-        validation: their scores of held-out data.
-        rows: scored; only the oracle looks at them, and at their labels.
-        method, quantile, deviations: see `from_validation`.
+        validation: their scores of held-out data, (steps, columns).
+        rows: scored.
+        rule: the keys `threshold.*` of the command: `method`, `scores`, `quantile`, `deviations`.
 
     Raises:
-        UserError: the oracle is asked without labels, or there is no held-out score.
+        UserError: the oracle is asked without labels, or there is no score to find a threshold from.
     """
     found = {}
     for name, column in score_columns(detectors).items():
-        if method == "oracle_f1":
+        if rule["method"] == "oracle_f1":
             if rows.labels is None or rows.labels.all() or not rows.labels.any():
-                raise UserError(
-                    "threshold.method=oracle_f1 needs labels of both kinds; name their column with label=..."
-                )
+                raise UserError("threshold.method=oracle_f1 needs labels of both kinds; name the column with label=...")
             found[name] = oracle(rows.labels, rows.scores[:, column])
         else:
-            found[name] = from_validation(validation[:, column], method, quantile, deviations)
+            scores = validation if rule["scores"] == "validation" else rows.scores
+            found[name] = from_scores(
+                np.asarray(scores[:, column]), rule["scores"], rule["method"], rule["quantile"], rule["deviations"]
+            )
     return found
 
 

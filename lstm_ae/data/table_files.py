@@ -256,8 +256,8 @@ def _parquet(path: Path) -> Any:
         UserError: pyarrow is not installed, or the file is not Parquet.
     """
     try:
-        from pyarrow import ArrowInvalid  # type: ignore[import-untyped]
-        from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
+        from pyarrow import ArrowInvalid
+        from pyarrow.parquet import ParquetFile
     except ImportError as error:
         raise UserError(f"{path}: Parquet needs pyarrow: pip install 'lstm-ae[parquet]'; or save it as CSV") from error
     try:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lstm_ae.data.sequence_data import Sequences
-from lstm_ae.models.linear_autoencoder import LARGEST, SEQUENCES, linear_autoencoder
+from lstm_ae.models.linear_autoencoder import LARGEST, SEQUENCES, closed_form
 
 CHUNK_VALUES = 2_000_000  # double precision numbers in memory at a time: 16 MB
 REGRESSION_VALUES = 50_000_000  # numbers that the logistic regression is fitted on, at most
@@ -49,14 +49,15 @@ def reconstruction_baselines(train: Sequences, test: Sequences, context_size: in
     """
     mean = mean_sequence(train, max(train.inputs.shape[1], test.inputs.shape[1]))
     train, test = continued(train, mean), continued(test, mean)
-    found = {"reconstruction/mean": mean_square(test, lambda chunk: flat(chunk) - mean), "reconstruction/pca": 0.0}
+    found = {"reconstruction/mean": mean_square(test, lambda values: values - mean), "reconstruction/pca": 0.0}
     if context_size < len(mean):
         components = principal_components(train, mean, min(context_size, len(train) - 1))
         found["reconstruction/pca"] = mean_square(
-            test, lambda chunk: (flat(chunk) - mean) - (flat(chunk) - mean) @ components @ components.T
+            test, lambda values: (values - mean) - (values - mean) @ components @ components.T
         )
     if len(mean) <= LARGEST:
-        found["reconstruction/linear_recurrence"] = linear_recurrence(train, test, context_size)
+        rebuild = linear_recurrence(train, context_size)
+        found["reconstruction/linear_recurrence"] = mean_square(test, lambda values: values - rebuild(values))
     return found
 
 
@@ -67,7 +68,7 @@ def mean_sequence(part: Sequences, steps: int) -> Tensor:
         return torch.stack([chunk.sum(0) for chunk in flat_chunks(part)]).sum(0) / len(part)
     total = torch.zeros(steps, part.inputs.shape[2], dtype=torch.double)
     count = torch.zeros_like(total)
-    for chunk in chunks(part):
+    for chunk in part.chunks(chunk_size(part)):
         there = cast(Tensor, chunk.exists()).cpu()
         total[: there.shape[1]] += torch.where(there, chunk.inputs.cpu(), 0).double().sum(0)
         count[: there.shape[1]] += there.sum(0)
@@ -86,38 +87,38 @@ def continued(part: Sequences, mean: Tensor) -> Sequences:
     return replace(part, inputs=inputs, mask=mask)
 
 
-def mean_square(part: Sequences, error: Callable[[Sequences], Tensor]) -> float:
-    """The mean square over the values that exist of `error`, a function of a chunk: (n, length * features)."""
+def mean_square(part: Sequences, error: Callable[[Tensor], Tensor]) -> float:
+    """The mean square over the values that exist of `error`, a function of flat sequences (n, values)."""
     total, count = 0.0, 0
-    for chunk in chunks(part):
-        errors, exists = error(chunk), chunk.exists()
+    for chunk, values in zip(part.chunks(chunk_size(part)), flat_chunks(part), strict=True):
+        errors, exists = error(values), chunk.exists()
         if exists is not None:
             errors = errors[exists.cpu().flatten(1)]
         total, count = total + errors.square().sum().item(), count + errors.numel()
     return total / count
 
 
-def linear_recurrence(train: Sequences, test: Sequences, size: int) -> float:
-    """The mean squared error on `test` of the best linear readout of a linear recurrence's `size` numbers.
+def linear_recurrence(train: Sequences, size: int) -> Callable[[Tensor], Tensor]:
+    """What the best linear readout of a linear recurrence of `size` numbers makes of flat sequences (n, values).
 
     Recurrence and readout are fitted on at most `SEQUENCES` training sequences.
     """
-    recurrence = linear_autoencoder(train.inputs, size)
+    recurrence = closed_form(train.inputs, size)
 
-    def with_one(chunk: Sequences) -> Tensor:
+    def codes_and_one(values: Tensor) -> Tensor:
         """The codes and, for the readout's constant, a column of ones."""
-        return F.pad(recurrence.codes(chunk.inputs.cpu()), (0, 1), value=1.0)
+        return F.pad(recurrence.codes(values.unflatten(1, (-1, train.inputs.shape[2]))), (0, 1), value=1.0)
 
     moments = torch.zeros(size + 1, size + 1, dtype=torch.double)
     products = torch.zeros(size + 1, train.inputs[0].numel(), dtype=torch.double)
-    for chunk in chunks(train[:SEQUENCES]):
-        codes = with_one(chunk)
+    for values in flat_chunks(train[:SEQUENCES]):
+        codes = codes_and_one(values)
         moments += codes.T @ codes
-        products += codes.T @ chunk.inputs.cpu().flatten(1).double()
+        products += codes.T @ values
     # Codes may depend on each other, or lie idle: a trace of ridge keeps the solution small, and costs nothing.
     moments.diagonal().add_(1e-10 * moments.diagonal().mean())
     readout = torch.linalg.solve(moments, products)
-    return mean_square(test, lambda chunk: with_one(chunk) @ readout - chunk.inputs.cpu().flatten(1))
+    return lambda values: codes_and_one(values) @ readout
 
 
 def principal_components(part: Sequences, mean: Tensor, count: int) -> Tensor:
@@ -184,17 +185,12 @@ def logistic_regression(train: Sequences, test: Sequences) -> float:
     return float(model.score(test.inputs.flatten(1).cpu().numpy(), test.labels.cpu().numpy()))
 
 
-def chunks(part: Sequences) -> Iterator[Sequences]:
-    """The sequences in order, some at a time, so that a chunk has at most `CHUNK_VALUES` values."""
-    yield from part.chunks(max(1, CHUNK_VALUES // part.inputs[0].numel()))
-
-
 def flat_chunks(part: Sequences) -> Iterator[Tensor]:
     """The sequences in order, some at a time: (n, length * features) in double precision on the CPU."""
-    for chunk in chunks(part):
-        yield flat(chunk)
+    for chunk in part.chunks(chunk_size(part)):
+        yield chunk.inputs.cpu().flatten(1).double()
 
 
-def flat(part: Sequences) -> Tensor:
-    """(n, length * features) in double precision on the CPU."""
-    return part.inputs.cpu().flatten(1).double()
+def chunk_size(part: Sequences) -> int:
+    """How many sequences make a chunk."""
+    return max(1, CHUNK_VALUES // part.inputs[0].numel())

@@ -61,7 +61,7 @@ def reconstructions(data: SequenceData, test: Sequences, output: Output) -> Figu
         positions = np.arange(len(lines[0][0]))
         if data.panel is not None and test.series is not None and test.time is not None:
             words = f"{data.panel.series[int(test.series[i])]}, {words}"
-            positions = data.panel.times[positions + int(test.time[i])]
+            positions = data.panel.times_of(int(test.series[i]))[positions + int(test.time[i])]
         rows.append(Row(words, positions, lines))
     figure = draw_rows(data.spec, rows, "step" if data.panel is None else "", share=data.panel is None)
     legend_below(figure)

@@ -2,25 +2,33 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
+from pydantic import Field, TypeAdapter
 
 from lstm_ae.config.build import build_model, choose_device
 from lstm_ae.config.rules import validate_config
+from lstm_ae.config.size import check_size
 from lstm_ae.data.panel_scaling import own_scaler
 from lstm_ae.data.ragged import own_lengths, pad, to_sequences
 from lstm_ae.errors import UserError
 from lstm_ae.models.autoencoder import Autoencoder, Output
 from lstm_ae.models.inference import predict
 from lstm_ae.runs.directory import RunDirectory
+from lstm_ae.runs.reading import from_yaml
 from lstm_ae.spec import DataSpec, Scaler
 from lstm_ae.training import checkpoint
 from lstm_ae.training.checkpoint import load_weights
 
 Array = np.ndarray | torch.Tensor
 Arrays = Array | list[Array]
+
+# What a checkpoint says beside its weights; anybody may have written it.
+SPEC = TypeAdapter(DataSpec)
+HISTORY = TypeAdapter(Annotated[list[dict[str, float]], Field(min_length=1)])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -182,7 +190,7 @@ class Run:
                 "knows, and your values do not bring their scaling along. A model for other values needs one scaling "
                 "for all sequences, or each by its own range: for a panel dataset.scaling=none or window"
             )
-        scaler = own_scaler(inputs, self.spec.own_range)
+        scaler = own_scaler(inputs, self.spec.own_range, self.spec.own_standardized)
         return Scaler(*(torch.as_tensor(bound).float() for bound in (scaler.low, scaler.high)))
 
 
@@ -202,6 +210,7 @@ def read_config(directory: RunDirectory) -> DictConfig:
     if not directory.config.is_file():
         raise UserError(f"{directory.path}: not a run directory (no .hydra/config.yaml in it)")
     try:
+        from_yaml(directory.config)  # refuses what would take for ever
         config = OmegaConf.load(directory.config)
         if not isinstance(config, DictConfig):
             raise UserError("holds no keys")
@@ -233,8 +242,13 @@ def load_run(path: str | Path, device: str = "cpu") -> Run:
     config = read_config(directory)
     best = directory.checkpoints / "best.pt"
     state = checkpoint.load(best)
-    spec = DataSpec(**state["spec"])
-    model = build_model(config, spec)
+    try:
+        spec = SPEC.validate_python(state["spec"])
+        HISTORY.validate_python(state["history"])
+        scaler = None if state["scaler"] is None else Scaler(**state["scaler"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{best}: not a checkpoint of this program ({str(error).splitlines()[0]})") from error
+    check_size(config, spec.length, spec.input_features, batch=0)
+    model = build_model(config, spec, inputs=None)
     load_weights(best, state, model)
-    scaler = None if state["scaler"] is None else Scaler(**state["scaler"])
     return Run(directory, config, model.to(choose_device(device)).eval(), spec, scaler, state["history"])

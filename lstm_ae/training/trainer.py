@@ -16,6 +16,7 @@ from lstm_ae.kernels import backend_of, clip_and_step
 from lstm_ae.metrics import Better
 from lstm_ae.models.inference import EVALUATION_BATCH, apply, evaluating
 from lstm_ae.spec import Count, Positive, part
+from lstm_ae.stopping import stop_if_asked
 from lstm_ae.training import checkpoint
 from lstm_ae.training.checkpoint import load_weights
 from lstm_ae.training.objective import Objective
@@ -113,11 +114,13 @@ class Trainer:
         description: dict[str, Any],
         resume: bool,
         on_epoch: Callable[[History], None],
+        on_kept: Callable[[History], None] = lambda history: None,
     ) -> History:
         """Train to the end, or go on from `directory`/last.pt if `resume`.
 
         After each epoch the history goes to `on_epoch`, then into the checkpoints. A crash in between costs that epoch
-        alone, because resuming starts from `last.pt` and writes the history anew.
+        alone, because resuming starts from `last.pt` and writes the history anew. At last it goes to `on_kept`, which
+        may end the run by an exception: resumed, the run goes on as if nothing had happened.
 
         Args:
             data: with all parts on the model's device.
@@ -136,6 +139,7 @@ class Trainer:
         if resume:
             history = restore(directory / "last.pt", model, optimizer, schedule, generator)
             on_epoch(history)
+            on_kept(history)
         step = self._make_step(model, objective, optimizer, schedule)
         log = EpochLog(self.max_epochs, monitor)
         while len(history) < self.max_epochs and not self._exhausted(history, monitor, mode):
@@ -155,6 +159,7 @@ class Trainer:
                 checkpoint.save(directory / "best.pt", state)
             checkpoint.save(directory / "last.pt", state)
             log.tell(history, improved)
+            on_kept(history)
         if len(history) < self.max_epochs:
             log.stopped_early(self.patience)
         return history
@@ -174,6 +179,7 @@ class Trainer:
         shuffled = data.train.shuffled(data.batch_size, generator, by_time=objective.time_effect_weight < 1)
         means, bar = Means(objective), BatchBar(epoch, self.max_epochs, batches)
         for index, batch in zip(range(batches), shuffled, strict=False):
+            stop_if_asked()
             if data.augment is not None:
                 batch = replace(batch, inputs=data.augment(batch.inputs, generator))
             means.add(step(batch, (epoch - 1 + (index + 0.5) / batches) / self.max_epochs), batch)

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from lstm_ae.data.sequence_data import Sequences
 from lstm_ae.evaluation import baselines
 from lstm_ae.evaluation.baselines import accuracy_baselines, flat_chunks, logistic_regression, reconstruction_baselines
-from lstm_ae.models.linear_autoencoder import linear_autoencoder
+from lstm_ae.models.linear_autoencoder import closed_form
 
 
 def draw(count, length=4, features=3, seed=0, labels=None):
@@ -51,7 +51,7 @@ def test_pca_is_exact_where_the_context_is_no_smaller_than_the_data(context_size
 def test_linear_recurrence_step_by_step(context_size):
     """Run the recurrence as a loop, and read it out by scikit-learn's least squares."""
     train, test = draw(60), draw(20, seed=1)
-    write, turn = linear_autoencoder(train.inputs, context_size)
+    write, turn = closed_form(train.inputs, context_size)
     codes = []
     for part in (train, test):
         state = torch.zeros(len(part), context_size, dtype=torch.double)

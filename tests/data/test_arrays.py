@@ -179,6 +179,18 @@ def test_equal_sequences_have_no_lengths_and_a_test_file_is_the_test(tmp_path):
     assert data.spec.varying and data.spec.length == 4 and data.test.inputs.shape[1] == 9
 
 
+def test_sequences_may_be_scaled_each_by_its_own_values(tmp_path):
+    for standardize in (True, False):
+        data = arrays(written(tmp_path), **OPTIONS, scaling="sequence", standardize=standardize)
+        validate_data(data)
+        assert data.scaler is None and data.spec.own_range == (0, 1) and data.spec.own_standardized == standardize
+        for row, length in zip(data.train.inputs, data.train.lengths, strict=True):
+            values = row[:length]
+            low, high = (values.mean(0), values.std(0, correction=0)) if standardize else values.aminmax(dim=0)
+            torch.testing.assert_close(low, torch.zeros(2), atol=1e-6, rtol=0)
+            torch.testing.assert_close(high, torch.ones(2))
+
+
 def test_what_is_nan_at_the_end_is_padding_and_within_it_is_missing(tmp_path):
     values = np.stack([np.arange(40.0).reshape(10, 4)], axis=2)
     values[0, 2:], values[1, 1] = np.nan, np.nan

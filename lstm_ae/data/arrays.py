@@ -82,7 +82,9 @@ def arrays(
         other = torch.arange(first, len(whole.values))
         rows = *split_train_val(first, val_fraction, generator, num_train, num_folds, fold), other
     varying = bool((whole.lengths != whole.lengths[0]).any())
-    scaler = find_scaler(whole.values[rows[0]], scaling, standardize)
+    scaler = None if scaling == "sequence" else Scaler(0.0, 1.0)  # None: each sequence has its own
+    if scaling == "train":
+        scaler = fit_scaler(whole.values[rows[0]], standardize)
     lengths = whole.lengths if varying else None
 
     def stack(rows: Tensor) -> Sequences:
@@ -109,12 +111,10 @@ def arrays(
     return SequenceData(spec, scaler, train, val, test, batch_size)
 
 
-def find_scaler(train: Tensor, scaling: str, standardize: bool) -> Scaler | None:
-    """The scaling of all sequences by the training part's values (n, length, features); None: each has its own."""
-    if scaling == "train":
-        found = own_scaler(train.flatten(0, 1)[None], range(train.shape[2]), standardize)
-        return Scaler(*(torch.as_tensor(bound).flatten() for bound in (found.low, found.high)))
-    return Scaler(0.0, 1.0) if scaling == "none" else None
+def fit_scaler(values: Tensor, standardize: bool) -> Scaler:
+    """The scaling of each feature by its values in (n, length, features), NaN left out; a constant is only moved."""
+    found = own_scaler(values.flatten(0, 1)[None], range(values.shape[2]), standardize)
+    return Scaler(*(torch.as_tensor(bound).flatten() for bound in (found.low, found.high)))
 
 
 @dataclass(frozen=True)

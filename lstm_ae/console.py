@@ -76,7 +76,8 @@ def explain(error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"error: {error.filename or 'the output directory'} cannot be written or read: {error.strerror or error}"
     text = str(error).split("\nConfig search path:")[0]
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("To append to your config")]
+    unsaid = ("To append to your config", "    object_type=")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(unsaid)]
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException):
         lines += [line for line in str(cause).splitlines() if "object_type" not in line]

@@ -27,8 +27,7 @@ def composed(*overrides):
 
 NEEDS = {  # what an option cannot do without
     "model/decoder=pyramidal": ["model/encoder=pyramidal"],
-    **{option: ["dataset.path=log.csv"] for option in ("dataset=arrays", "dataset=table", "experiment=anomaly",
-                                                       "experiment=own")},
+    **{option: ["dataset.path=log.csv"] for option in ("dataset=arrays", "dataset=table", "experiment=anomaly")},
 }  # fmt: skip
 OPTIONS = [
     f"{path.parent.relative_to(CONF).as_posix()}={path.stem}"
@@ -91,7 +90,7 @@ BAD = {
     "model.encoder.strides model/encoder=pyramidal model/decoder=pyramidal": (5, [0], ["a"], None),
     "model.initialization.forget_bias": ("open", None, math.inf, math.nan),
     "model.initialization.gate_bias model/initialization=linear_memory": (-1, "open", None, math.inf),
-    "model.initialization.longest model/initialization=chrono": (2, 10.5, None),
+    "model.initialization.longest model/initialization=chrono": (2, 10.5),
     "model.decoder.output_activation": ("tanh", "", None),
     "model.decoder.reverse": ("true", 1, None),
     "model.decoder.teacher_forcing model/decoder=autoregressive": NO_FRACTION,

@@ -65,7 +65,7 @@ def test_the_tour_runs(monkeypatch, tmp_path):
     [
         (lambda text: text.replace("00:10:00,A,", "00:10:00,A,warm", 1), "log.csv, line 4, column 'load': 'warm"),
         (lambda text: "", "log.csv: the file is empty"),
-        (lambda text: text.replace("sensor", "senser", 1), "dataset.series=sensor: log.csv has no column 'sensor'; did "),
+        (lambda text: text.replace("sensor", "senser", 1), "dataset.series=sensor: log.csv has no column 'sensor'"),
     ],
 )
 def test_a_broken_file_ends_in_a_few_lines_and_leaves_nothing(tmp_path, monkeypatch, change, words):

@@ -32,7 +32,6 @@ from lstm_ae.config import CONF, build
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.errors import UserError
 from lstm_ae.kernels import choose_backend, use_backend
-from lstm_ae.metrics import monitored
 from lstm_ae.training.trainer import evaluate
 
 PUBLIC = Path(os.environ.get("LSTM_AE_DATA", "."))
@@ -72,19 +71,20 @@ def archive(name: str, folder: Path) -> list[str]:
     return ["dataset=arrays", f"dataset.path={folder}/{name}_TRAIN.ts", f"dataset.test_path={folder}/{name}_TEST.ts"]
 
 
-DATA = {  # name: (kind, overrides)
-    "nyc_taxi": ("counts", tables(NAB / "realKnownCause/nyc_taxi.csv", "dataset.time=timestamp")),
-    "machine": ("temperature", tables(NAB / "realKnownCause/machine_temperature_system_failure.csv", "dataset.time=timestamp")),
-    "cloud": ("server load, 17 series", tables(NAB / "realAWSCloudwatch/*.csv", "dataset.time=timestamp", "dataset.scaling=series")),
-    "traffic": ("road sensors, 7 series", tables(NAB / "realTraffic/*.csv", "dataset.time=timestamp", "dataset.scaling=window")),
-    "pressure": ("blood pressure", tables(PUBLIC / "aeon/135_UCR_Anomaly_InternalBleeding16_TRAIN.csv", "dataset.time=timestamp")),
-    "facility": ("building", tables(PUBLIC / "tsb/001_NAB_id_1_Facility_tr_1007_1st_2014.csv", "dataset.values=[Data]")),
-    "solar": ("solar power", tables(AEON / "solar/solar.csv", "dataset.time=datetime_gmt", "dataset.window=24")),
-    "prices": ("20 stocks", ["dataset=sp500", "dataset.symbols=20", "dataset.forecast_target=null",
-                             "dataset.features=[open,high,low,close]"]),
-    "vowels": ("speech, 7 to 29 steps", archive("JapaneseVowels", PUBLIC / "aeon")),
-    "italy_power": ("days of power demand", archive("ItalyPowerDemand", AEON / "ItalyPowerDemand")),
-    "digits": ("images by rows", ["dataset=digits_rows"]),
+TIME = "dataset.time=timestamp"
+DATA = {
+    "nyc_taxi": tables(NAB / "realKnownCause/nyc_taxi.csv", TIME),
+    "machine": tables(NAB / "realKnownCause/machine_temperature_system_failure.csv", TIME),
+    "cloud": tables(NAB / "realAWSCloudwatch/*.csv", TIME, "dataset.scaling=series"),
+    "traffic": tables(NAB / "realTraffic/*.csv", TIME, "dataset.scaling=window"),
+    "pressure": tables(PUBLIC / "aeon/135_UCR_Anomaly_InternalBleeding16_TRAIN.csv", TIME),
+    "facility": tables(PUBLIC / "tsb/001_NAB_id_1_Facility_tr_1007_1st_2014.csv", "dataset.values=[Data]"),
+    "solar": tables(AEON / "solar/solar.csv", "dataset.time=datetime_gmt", "dataset.window=24"),
+    "prices": ["dataset=sp500", "dataset.symbols=20", "dataset.forecast_target=null",
+               "dataset.features=[open,high,low,close]"],
+    "vowels": archive("JapaneseVowels", PUBLIC / "aeon"),
+    "italy_power": archive("ItalyPowerDemand", AEON / "ItalyPowerDemand"),
+    "digits": ["dataset=digits_rows"],
 }  # fmt: skip
 
 
@@ -105,9 +105,7 @@ def run(name: str, setting: dict[str, Any], data: SequenceData, updates: int, se
         chosen["model.decoder.reverse"] = "true"  # all that it is made for where lengths differ
     with initialize_config_dir(CONF):
         overrides = [f"{key}={value}" for key, value in chosen.items() if not key.startswith("dataset")]
-        config = compose(
-            "config", [*DATA[name][1], *overrides, "objective=reconstruction", f"seed={seed}", "threads=1"]
-        )
+        config = compose("config", [*DATA[name], *overrides, "objective=reconstruction", f"seed={seed}", "threads=1"])
     batch = int(chosen.get("dataset.batch_size", 32))
     data = SequenceData(data.spec, data.scaler, data.train, data.val, data.test, batch)
     build.prepare_process(config)
@@ -144,7 +142,7 @@ def probe(model: torch.nn.Module, data: SequenceData) -> float:
 def load(name: str) -> SequenceData:
     """The data set, at most `TRAIN` and `VAL` sequences of it, chosen at random."""
     with initialize_config_dir(CONF):
-        data = build.build_data(compose("config", DATA[name][1]), torch.device("cpu"))
+        data = build.build_data(compose("config", DATA[name]), torch.device("cpu"))
     parts = []
     for part, count in ((data.train, TRAIN), (data.val, VAL)):
         order = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:count]

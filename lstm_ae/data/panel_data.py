@@ -104,6 +104,7 @@ def panel_data(
     shown: tuple[str, ...] = (),
     test_begin: np.ndarray | None = None,
     classes: tuple[np.ndarray, tuple[str, ...]] | None = None,
+    known: Sequence[str] = (),
 ) -> SequenceData:
     """Windows of a panel, or its whole series, as a data set.
 
@@ -118,6 +119,7 @@ def panel_data(
         shown: series that figures show first.
         test_begin: position from which on each series tests, (series,), where files say so.
         classes: the class of each series, (series,), and the names of the classes.
+        known: features that hold at each time what is known of the next one.
 
     Raises:
         ConfigError: options that do not fit the panel, or a part without windows.
@@ -154,6 +156,7 @@ def panel_data(
         name, shape.length, len(panel.features), names, feature_names=panel.features,
         forecast_steps=shape.span - shape.first, horizon=shape.ahead, forecast_features=count, leaky=options.leaky,
         unit=unit, shown=shown, own_range=columns if ranges is None else (),
+        known=tuple(panel.features.index(name) for name in known),
         own_standardized=ranges is None and options.standardize, masked=options.missing == "mask",
     )  # fmt: skip
     common = Scaler(*(torch.from_numpy(bound[0]).float() for bound in ranges)) if ranges and scaling.common else None

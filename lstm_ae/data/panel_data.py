@@ -19,6 +19,7 @@ from lstm_ae.data.panel_windows import choose_windows, cut, usable_windows, wind
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.data.splitting import Fold, NumFolds, Portion
 from lstm_ae.errors import ConfigError
+from lstm_ae.memory import require
 from lstm_ae.spec import Count, DataSpec, Scaler
 
 # What the options may be.
@@ -149,6 +150,8 @@ def panel_data(
             raise ConfigError(
                 "dataset.window", options.window, f"leaves no window of {shape.span} times in the {part} part"
             )
+    windows = sum(int(mask.sum()) for mask in masks.values())
+    require(windows * shape.span * len(panel.features) * 4, "dataset.window", options.window, f"{windows:,} windows")
     if options.scaling == "train":
         ranges = train_range(panel.values, masks["train"], shape.span, columns, measure)
     names = () if classes is None else classes[1]

@@ -147,6 +147,7 @@ def to_panel(table: Table) -> Panel:
         places = np.arange(len(table.series)) - table.starts[table.series]
         times = np.full((count, table.lengths.max()), table.times[0])
         times[table.series, places] = table.times
+    times = plain(times)
     values = np.full((count, times.shape[-1], table.values.shape[1]), np.nan)
     values[table.series, places] = table.values
     flags = None
@@ -155,6 +156,14 @@ def to_panel(table: Table) -> Panel:
         flags = np.zeros(values.shape[:2], bool)
         flags[table.series, places] = flagged[table.labels]
     return Panel(times, table.names, table.columns.values, values, flags)
+
+
+def plain(times: np.ndarray) -> np.ndarray:
+    """Dates in days, or in seconds, where that is all they say: messages and files then show no more."""
+    for unit in ("datetime64[D]", "datetime64[s]") if times.dtype.kind == "M" else ():
+        if (times.astype(unit) == times).all():
+            return times.astype(unit)
+    return times
 
 
 def classes_of(table: Table) -> tuple[np.ndarray, tuple[str, ...]] | None:

@@ -1,7 +1,6 @@
 """Tables as data sets: what is in the sequences, what is said of a table, and what cannot be used."""
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -250,7 +249,7 @@ def test_what_was_understood_is_said(tmp_path, caplog):
     [
         (lambda t: t.assign(load=t["load"].mask(t.index == 3)), [],
          r"log\.csv, line 5, column 'load': missing, as are 0\.28% of all values; dataset\.missing=interpolate"),
-        (lambda t: t.drop(index=30), [], r"series A has no row at 2024-01-01T02:30.*, where others have one"),
+        (lambda t: t.drop(index=30), [], r"series A has no row at 2024-01-01T02:30:00, where others have one"),
         (lambda t: t, ["dataset.window=61"], r"^dataset\.window=61: asks for 61 rows, .* A, has 60 \(the shortest 60"),
         (lambda t: t[:1], [], r"^dataset\.window=8: asks for 8 rows, and the longest of 1 series, A, has 1 "),
         (lambda t: t, ["dataset.series=null"], r"log\.csv, line 62: 67% of the rows of series log repeat a time"),
@@ -287,4 +286,4 @@ def test_numbers_as_times_and_no_times_at_all(tmp_path):
     assert data.test.time.min() == 40 and data.panel.times_of(0)[40] == 20
     data = load(written(tmp_path, table.drop(columns=["time"])), series="null", time="null")
     assert data.panel.times.dtype.kind == "i" and data.panel.series == ("log",)
-    assert replace(data.panel).times_of(0)[-1] == 59
+    assert data.panel.times_of(0)[-1] == 59

@@ -45,7 +45,7 @@ COMMON = {  # what keys of many groups mean, where neither their YAML nor their 
 }
 PRESETS = ("experiment", "sweep")
 LINE = re.compile(r"(?P<indent> *)(?P<key>[\w.]+):(?: (?P<value>(?:\"[^\"]*\"|[^#])*?))?(?:\s+# (?P<comment>.*))?$")
-ARGUMENT = re.compile(r"^    ([\w, ]+)(?: \(.*?\))?: ((?:.*)(?:\n        .*)*)", re.MULTILINE)
+ARGUMENT = re.compile(r"^    ([\w, ]+)(?: \(.*?\))?: ?((?:.*)(?:\n        .*)*)", re.MULTILINE)
 INTRODUCTION = """# Every key
 
 What each key means, which values it takes, and its default. Override keys on the command line, `dataset.window=50`, and

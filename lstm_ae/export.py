@@ -13,10 +13,11 @@ from omegaconf import DictConfig
 from lstm_ae.config import CONF
 from lstm_ae.config.rules import READING, validate_keys
 from lstm_ae.console import run_command
+from lstm_ae.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-FILES = {"onnx": "model.onnx", "torch": "model.pt2"}
+SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 
 
 def export(config: DictConfig) -> Path:
@@ -33,7 +34,10 @@ def export(config: DictConfig) -> Path:
     from lstm_ae.runs.reopen import load_run
 
     run = load_run(config.run)
-    output = Path(config.output or run.directory.path / FILES[config.format])
+    suffix = SUFFIXES[config.format]
+    output = Path(config.output or run.directory.path / f"model{suffix}")
+    if output.suffix != suffix:
+        raise ConfigError("output", output, f"must end in {suffix} (format={config.format})")
     output.parent.mkdir(parents=True, exist_ok=True)
     found = export_run(run, config.format, output)
     reader = "onnxruntime" if config.format == "onnx" else "torch.export"

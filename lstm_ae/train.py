@@ -32,6 +32,7 @@ from lstm_ae.console import run_command, write_for_terminals
 from lstm_ae.errors import Pruned, UserError
 from lstm_ae.files import write_whole
 from lstm_ae.metrics import monitored
+from lstm_ae.runs import tracking
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.rerun import DIFFERENT, told, verdict
 from lstm_ae.runs.resume import further_overrides, reopened
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CLAIM = "lstm_ae.runs.claim.Claim"  # the callback of conf/config.yaml: all that Hydra itself may make
+CLAIM = "lstm_ae.runs.claim.Claim"  # the callback of conf/config.yaml: all that Hydra itself may make, beside trackers
 
 
 def train(
@@ -92,6 +93,7 @@ def train(
     record_start(config, directory, model, data, backend)
 
     def report(history: History) -> None:
+        tracking.report(directory, history)
         if report_to is not None:
             try:
                 report_to(history)
@@ -202,7 +204,7 @@ def finish(
     return reached["best"]
 
 
-@hydra.main(config_path=CONF, config_name="config", execution_whitelist=(CLAIM,))
+@hydra.main(config_path=CONF, config_name="config", execution_whitelist=(CLAIM, *tracking.TARGETS))
 def hydra_main(config: DictConfig) -> float | list[float] | str:
     """What Hydra calls, once per job, with the job's config."""
     job = HydraConfig.get()
@@ -273,6 +275,8 @@ def main() -> None:
             given = [a if a != "--dry-run" else "hydra.sweeper.dry_run=true" for a in given]
         if {"-m", "--multirun"} & {*given} and {"-c", "--cfg", "--info"} & {*given}:
             raise UserError("--cfg and --info show one config: leave out --multirun")
+        if any(a.startswith(("resume=", "rerun=")) for a in given):
+            given = tracking.reopening(given)
         # Not in conf/, so that a config is what it was before there was this key.
         sys.argv[1:] = [f"+{a}" if a.startswith("weights=") else a for a in reopened(given)]
         hydra_main()

@@ -63,7 +63,9 @@ def check_same(real: str, grid: str) -> int:
     for point, path in shortened.items():
         rows, others = RunDirectory(path).read_metrics(), RunDirectory(whole[point]).read_metrics()
         for row, other in zip(rows, others, strict=False):
-            assert {k: v for k, v in row.items() if k != "seconds"} == {k: v for k, v in other.items() if k != "seconds"}
+            assert {k: v for k, v in row.items() if k != "seconds"} == {
+                k: v for k, v in other.items() if k != "seconds"
+            }
             count += 1
     return count
 

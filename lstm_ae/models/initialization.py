@@ -46,7 +46,7 @@ def orthogonal(model: nn.Module, forget_bias: float, identity: bool = False) -> 
 
 @part
 @torch.no_grad()
-def chrono(model: nn.Module, longest: Annotated[int, Field(ge=3)], identity: bool = False) -> None:
+def chrono(model: nn.Module, longest: Annotated[int, Field(ge=3)] | None, identity: bool = False) -> None:
     """Forget gates that start open for as long as the dependencies to learn (Tallec and Ollivier 2018).
 
     A unit whose forget bias is log(T) forgets within about T steps. T is drawn evenly from 1 to `longest` - 1 for each
@@ -55,13 +55,14 @@ def chrono(model: nn.Module, longest: Annotated[int, Field(ge=3)], identity: boo
 
     Args:
         model: any; all of its LSTMs are set.
-        longest: steps between cause and effect, at most; the sequence's length if in doubt.
+        longest: steps between cause and effect, at most; None: the length that the decoder writes.
         identity: see `orthogonal`.
     """
     orthogonal(model, 0.0, identity)
+    steps = max(3, getattr(model, "decoder").length) if longest is None else longest  # noqa: B009
     for _, _, bias_ih, _ in lstm_weights(model):
         bias_in, bias_forget, *_ = bias_ih.chunk(4)
-        bias_forget.uniform_(1, longest - 1).log_()
+        bias_forget.uniform_(1, steps - 1).log_()
         bias_in.copy_(-bias_forget)
 
 

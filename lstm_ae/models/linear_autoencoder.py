@@ -27,7 +27,7 @@ from lstm_ae.models.initialization import check_pair, levels
 from lstm_ae.models.scaling import ScaledLinear, Standardize
 from lstm_ae.spec import NonNegative, part
 
-SEQUENCES = 20_000  # that are read, nearly at most: every so many-th, evenly over the training part
+SEQUENCES = 20_000  # that are read, at most
 CHUNK_VALUES = 2_000_000  # double precision numbers in memory at a time: 16 MB
 LARGEST = 4096  # values in a sequence; the closed form holds a few square matrices of this size (128 MB each)
 CONTEXTS = 2_000  # that the scaling of contexts and the decoder's start are fitted on
@@ -58,11 +58,11 @@ class LinearRecurrence(NamedTuple):
         return torch.stack(steps[::-1], dim=1)
 
     def readouts(self, length: int) -> Tensor:
-        """What reads the steps from a code that is turned back before each of them: (length * features, size).
+        """What reads the steps from a code that is turned back after each of them: (length * features, size).
 
-        Newest step first: the j-th block of rows is A' B'^j, j from 1.
+        Newest step first: the j-th block of rows is A' B'^j, j from 0.
         """
-        rows = [self.write.T @ self.turn.T]
+        rows = [self.write.T]
         for _ in range(length - 1):
             rows.append(rows[-1] @ self.turn.T)
         return torch.cat(rows)
@@ -82,9 +82,11 @@ def closed_form(inputs: Tensor, size: int) -> LinearRecurrence:
     return LinearRecurrence(basis[:features].T.contiguous(), basis.T @ moved)
 
 
-def evenly(inputs: Tensor, count: int) -> Tensor:
-    """About `count` of the sequences, at most twice as many, evenly over all of them."""
-    return inputs[:: max(1, len(inputs) // count)]
+def some(inputs: Tensor, count: int) -> Tensor:
+    """At most `count` of the sequences, chosen at random, but always the same ones."""
+    if len(inputs) <= count:
+        return inputs
+    return inputs[torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))[:count].sort().values]
 
 
 def prefix_moments(inputs: Tensor) -> Tensor:
@@ -96,7 +98,7 @@ def prefix_moments(inputs: Tensor) -> Tensor:
     _, length, features = inputs.shape
     values = length * features
     moments = torch.zeros(values, values, dtype=torch.double)
-    chosen = evenly(inputs, SEQUENCES)
+    chosen = some(inputs, SEQUENCES)
     for chunk in chosen.split(max(1, CHUNK_VALUES // values)):
         flat = chunk.cpu().flip(1).flatten(1).double()
         moments += flat.T @ flat
@@ -155,7 +157,7 @@ def linear_autoencoder(
     if inputs is None:
         return
     strides: list[int] = getattr(model.encoder, "strides", [])  # of the levels below the top, if it is a pyramid
-    steps = F.pad(evenly(inputs, SEQUENCES).cpu(), (0, 0, -inputs.shape[1] % math.prod(strides), 0))
+    steps = F.pad(some(inputs, SEQUENCES).cpu(), (0, 0, -inputs.shape[1] % math.prod(strides), 0))
     for (encoder, decoder), stride in zip(pairs[:-1], strides, strict=True):
         slices = steps.reshape(-1, stride, steps.shape[2])  # (sequences * slices, stride, features)
         fit_pair(encoder, decoder, slices, gate_bias, signal, common=True)
@@ -213,7 +215,7 @@ def fit_pair(
     for weights, recurrence in zip(encoder.lstm.all_weights, recurrences, strict=True):
         set_linear(weights, recurrence.turn / gain, recurrence.write / gain, gate_bias)
     scale_inputs.deviation.fill_(1 / size)
-    contexts = encode(encoder, evenly(steps, CONTEXTS))
+    contexts = encode(encoder, some(steps, CONTEXTS))
     deviation = contexts.std(0, correction=0)
     deviation = deviation.square().mean().sqrt().expand_as(deviation) if common else deviation
     scale_states.mean.copy_(contexts.mean(0))
@@ -223,7 +225,7 @@ def fit_pair(
     # Its state turns once before it is read for the first time: as if an empty step had followed the last one.
     read, written = (forwards, backwards) if decoder.reverse else (backwards, forwards)
     back = closed_form(F.pad(read, (0, 0, 0, 1)), decoder.hidden_size)
-    weight, bias = best_start(back, contexts, evenly(written, CONTEXTS))
+    weight, bias = best_start(back, contexts, some(written, CONTEXTS))
     set_linear(decoder.lstm.all_weights[0], back.turn.T / gain, None, gate_bias)
     scale_context.deviation.fill_(1 / signal)
     decoder.start_linear(back.turn.T.float(), weight.float() * size / signal, bias.float() * size / signal, gain)
@@ -240,8 +242,8 @@ def encode(encoder: LSTMEncoder, inputs: Tensor) -> Tensor:
 def best_start(back: LinearRecurrence, contexts: Tensor, written: Tensor) -> tuple[Tensor, Tensor]:
     """The affine function of the context from which a decoder's steps come nearest to what it should write.
 
-    Least squares of `back`.readouts (weight context + bias) against the steps, with a little ridge, since what is read
-    only from the last steps has tiny readouts.
+    Least squares of `back`.readouts (weight context + bias) against an empty step and then the steps, with a little
+    ridge, since what is read from the last steps alone has tiny readouts.
 
     Args:
         back: the decoder's recurrence.
@@ -251,11 +253,11 @@ def best_start(back: LinearRecurrence, contexts: Tensor, written: Tensor) -> tup
     Returns:
         weight (size, context_size) and bias (size,), in double precision.
     """
-    readouts = back.readouts(written.shape[1])
+    readouts = back.readouts(1 + written.shape[1])
     known = F.pad(contexts.double(), (0, 1), value=1.0)
     moments = known.T @ known
     moments.diagonal().add_(1e-6 * moments.diagonal().mean())
-    steps = torch.linalg.solve(moments, known.T @ written.flatten(1).double()).T  # (values, context_size + 1)
+    steps = torch.linalg.solve(moments, known.T @ F.pad(written, (0, 0, 1, 0)).flatten(1).double()).T  # (values, context_size + 1)
     squares = readouts.T @ readouts
     squares.diagonal().add_(RIDGE * squares.diagonal().mean())
     start = torch.linalg.pinv(squares, hermitian=True) @ readouts.T @ steps

@@ -61,6 +61,7 @@ class InOriginalUnits(nn.Module):
         self.model = run.model
         self.any_length = any_length
         self.columns = list(run.spec.own_range)
+        self.standardized = run.spec.own_standardized
         if run.scaler is not None:
             self.register_buffer("low", torch.as_tensor(run.scaler.low, dtype=torch.float32))
             self.register_buffer("high", torch.as_tensor(run.scaler.high, dtype=torch.float32))
@@ -81,16 +82,17 @@ class InOriginalUnits(nn.Module):
             exists: like the values, bool, where the run reads which values are missing; in place of a missing value
                 `values` hold what lies on the straight line between the values before and after it.
         """
-        low, high = self._range(values, lengths)
-        scaled = (values - low) / (high - low)
         given, outside = lengths, None
         if lengths is not None:
             outside = past_end(lengths, values.shape[1])[..., None]
-            scaled = scaled.masked_fill(outside, 0)
-            exists = None if exists is None else exists & ~outside
+            exists = ~outside.expand(values.shape) if exists is None else exists & ~outside
         elif self.any_length:
             given = torch.full((values.shape[0],), values.shape[1], dtype=torch.int64, device=values.device)
-        output = self.model(scaled, given, exists)
+        low, high = self._range(values, exists)
+        scaled = (values - low) / (high - low)
+        if outside is not None:
+            scaled = scaled.masked_fill(outside, 0)
+        output = self.model(scaled, given, exists if self.model.masked else None)
         reconstruction = output.reconstruction * (high - low) + low
         if outside is not None:
             reconstruction = reconstruction.masked_fill(outside, 0)
@@ -104,16 +106,23 @@ class InOriginalUnits(nn.Module):
             made["forecast"] = output.forecast * (high - low) + low
         return made
 
-    def _range(self, values: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-        """What is scaled to 0 and to 1: the run's, or of each sequence its own lowest and highest values."""
+    def _range(self, values: Tensor, exists: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What is scaled to 0 and to 1: as the run has it, or by each sequence's own values, in double precision."""
         if not self.columns:
             return self.low, self.high
-        low, high = values, values
-        if lengths is not None:
-            outside = past_end(lengths, values.shape[1])[..., None]
-            low, high = values.masked_fill(outside, torch.inf), values.masked_fill(outside, -torch.inf)
-        low, high = low.amin(1, keepdim=True)[..., self.columns], high.amax(1, keepdim=True)[..., self.columns]
-        return low, torch.where(high == low, low + 1, high)
+        there = torch.ones_like(values, dtype=torch.bool) if exists is None else exists
+        known, nothing = values.double(), ~there.any(1, keepdim=True)
+        if self.standardized:
+            count = there.sum(1, keepdim=True).clamp(min=1)
+            low = known.masked_fill(~there, 0).sum(1, keepdim=True) / count
+            deviation = ((known - low).square().masked_fill(~there, 0).sum(1, keepdim=True) / count).sqrt()
+            high = low + torch.where(deviation <= 1e-12 * low.abs(), 1, deviation)
+        else:
+            low = known.masked_fill(~there, torch.inf).amin(1, keepdim=True)
+            high = known.masked_fill(~there, -torch.inf).amax(1, keepdim=True)
+            high = torch.where(high == low, low + 1, high)
+        low, high = low.masked_fill(nothing, 0), high.masked_fill(nothing, 1)
+        return low[..., self.columns].float(), high[..., self.columns].float()
 
 
 def one_length_because(model: Autoencoder) -> str | None:
@@ -161,7 +170,7 @@ def export_run(run: Run, kind: Format, path: Path) -> list[Comparison]:
     try:
         use_backend(model, BACKENDS[kind])
         with quiet(), torch.no_grad():
-            traced = example(run, TRACED, run.spec.length)
+            traced = example(run, TRACED, run.spec.length if reason is not None else max(2, run.spec.length))
             sequences = {0: "batch"} if reason is not None else {0: "batch", 1: "steps"}
             axes = {name: {0: "batch"} if name == "lengths" else sequences for name in traced}
             program = capture(model, traced, axes)

@@ -39,6 +39,6 @@ for size in sys.argv[2:]:
     train = measured("lstm_ae.train", "experiment=anomaly", f"dataset.path={path}", f"hydra.run.dir={run}")
     score = measured("lstm_ae.score", f"run={run}", f"input={path}", f"output={folder}/{size}_scores.csv")
     found = json.loads((folder / f"{size}_scores.json").read_text())
-    print(f"| {rows:,} | {channels} | {train[0]:.0f} | {train[1]:.0f} | {train[2]:,.0f} | {score[0]:.0f} | {score[1]:.0f} | "
-          f"{score[2]:,.0f} | {found['rows_per_second']:,} |", flush=True)  # fmt: skip
+    cells = [f"{rows:,}", channels, *(f"{value:,.0f}" for value in (*train, *score)), f"{found['rows_per_second']:,}"]
+    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
     path.unlink()

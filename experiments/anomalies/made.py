@@ -1,7 +1,7 @@
 """A machine of five channels that follow two common movements, and faults that no channel shows alone.
 
-python experiments/anomalies/made.py FOLDER          writes normal.csv, test.csv and, for each channel, a file of its own
-python experiments/anomalies/made.py FOLDER SEED     what the runs of made.sh found of them
+python experiments/anomalies/made.py FOLDER         writes normal.csv, test.csv and, for each channel, files of its own
+python experiments/anomalies/made.py FOLDER SEED    what the runs of made.sh found of them
 
 A fault replaces 60 steps of one channel by steps of the same channel from another time, where both fit at the seams:
 the channel goes on as ever, but not with the others.

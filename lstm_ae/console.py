@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
@@ -12,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_ae.config import ALLOW
-from lstm_ae.errors import Stopped, UserError
+from lstm_ae.errors import ConfigError, Stopped, UserError
 from lstm_ae.stopping import forget, stop_if_asked, stop_on_signals
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -20,6 +21,8 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 
 def sweep_directory(of_search: str | None, study_name: str | None, otherwise: str) -> str:
     """The directory of a sweep: a search's own, where the same command continues it, or that of a plain sweep."""
+    if study_name is not None and not re.fullmatch(r"\w[\w.-]*", str(study_name)):
+        raise ConfigError("study_name", study_name, "must be a name of letters, numbers, '_', '-' and '.'")
     return of_search or (otherwise if study_name is None else f"multirun/{study_name}")
 
 
@@ -73,7 +76,8 @@ def explain(error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"error: {error.filename or 'the output directory'} cannot be written or read: {error.strerror or error}"
     text = str(error).split("\nConfig search path:")[0]
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("To append to your config")]
+    unsaid = ("To append to your config", "    object_type=")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(unsaid)]
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException):
         lines += [line for line in str(cause).splitlines() if "object_type" not in line]

@@ -1,9 +1,12 @@
 """Write files so that whoever looks sees the old file or the new one, never a part of it."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+HALF = re.compile(r"\.\d+\..")  # how the name of a file begins that is being written
 
 
 @contextmanager
@@ -31,6 +34,13 @@ def write_whole(path: Path, content: str | bytes) -> None:
     encoded = content.encode() if isinstance(content, str) else content
     with replacing(path) as temporary:
         temporary.write_bytes(encoded)
+
+
+def remove_halves(folder: Path) -> None:
+    """Remove what a process that was killed had begun to write in or below `folder`; nobody else may be writing there."""
+    for path in folder.rglob(".*"):
+        if HALF.match(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def _to_disk(path: Path) -> None:

@@ -12,6 +12,7 @@ if __name__ == "__main__":
     stop_on_signals(at_once=False)  # already now: the imports below take a second or two
 
 import logging
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from lstm_ae.config import CONF
 from lstm_ae.config.ignored import refuse_ignored, without_effect
-from lstm_ae.config.rules import validate_config
+from lstm_ae.config.rules import GROUPS, validate_config
 from lstm_ae.config.saving import settle
 from lstm_ae.config.size import check_size
 from lstm_ae.console import run_command, write_for_terminals
@@ -217,10 +218,10 @@ def hydra_main(config: DictConfig) -> float | list[float] | str:
     stop_on_signals()
     write_for_terminals()
     changed = None if config.get("resume") is None else further_overrides(directory, job.overrides.task)
-    if settle(config) and changed is None and directory.config.is_file():
-        write_whole(directory.config, OmegaConf.to_yaml(config))
     try:
         with directory.recording(resumed_with=changed, keep_failed=multirun), subnormals_flushed():
+            if settle(config) and changed is None and directory.config.is_file():
+                write_whole(directory.config, OmegaConf.to_yaml(config))
             best = train_folds(config, directory, changed or [], keep_failed=multirun)
         if config.get("rerun") is not None:
             judge(RunDirectory(config.rerun), directory)
@@ -243,6 +244,8 @@ def train_folds(
     config: DictConfig, directory: RunDirectory, changed: list[str], keep_failed: bool
 ) -> float | list[float]:
     """Train what `config` says: one split, or each fold of a cross-validation in a directory of its own."""
+    validate_config(config)
+    refuse_ignored(config)
     report = reporter(config)
     if config.get("cross_validation") is None:
         return train(config, directory, report)
@@ -265,10 +268,25 @@ def judge(before: RunDirectory, directory: RunDirectory) -> None:
     log.info("%s", told(found))
 
 
+def refuse_unreadable(arguments: list[str]) -> None:
+    """Refuse what Hydra would end in a traceback for.
+
+    Raises:
+        UserError: an override without a key, or a group that is set to something else than a name.
+    """
+    for argument in arguments:
+        key, _, value = argument.lstrip("+").partition("=")
+        if not key:
+            raise UserError(f"{argument}: an override is KEY=VALUE, such as model.hidden_size=8")
+        if (key in GROUPS or "/" in key) and re.fullmatch(r"null|true|false|[-+.\de]+", value):
+            raise UserError(f"{argument}: a group is set to the name of one of its options (--help lists them)")
+
+
 def main() -> None:
     """The command."""
 
     def command() -> None:
+        refuse_unreadable(sys.argv[1:])
         given = [a for a in sys.argv[1:] if a not in ("sweep=null", "experiment=null")]  # Hydra refuses null
         if any(a.startswith("sweep=") for a in given) and not any(a.startswith("-") for a in given):
             raise UserError("sweep=... is a search; start it with -m: python -m lstm_ae.train -m sweep=...")

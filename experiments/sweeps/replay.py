@@ -17,6 +17,11 @@ from scipy.stats import kendalltau
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.frame import load_runs
 
+# The keys that the grids vary.
+POINT = (
+    "optimizer.lr", "model.hidden_size", "trainer.gradient_clip_norm", "dataset.batch_size",
+    "objective.reconstruction_weight",
+)  # fmt: skip
 # rounds, and how many go on from each
 RULES = [
     ([1], [1]), ([1], [2]), ([1], [3]),
@@ -29,7 +34,7 @@ def curves(grid: str) -> tuple[pd.DataFrame, str, str]:
     """The monitor of a grid's runs, a row for each setting and a column for each epoch; the monitor and its mode."""
     runs = load_runs(grid)
     monitor, mode = runs["monitor"].iloc[0], runs["mode"].iloc[0]
-    names = [" ".join(f"{o}" for o in given if "=" in o and o.split("=")[0].count(".")) for given in runs["overrides"]]
+    names = [" ".join(o for o in given if o.split("=")[0] in POINT) for given in runs["overrides"]]
     rows = [[row[monitor] for row in RunDirectory(path).read_metrics()] for path in runs["path"]]
     return pd.DataFrame(rows, index=names, columns=range(1, len(rows[0]) + 1)), monitor, mode
 
@@ -76,9 +81,6 @@ def keyed(folder: str) -> list[dict]:
     for run in found:
         run["overrides_of_point"] = sorted(o for o in run["overrides"] if o.split("=")[0] in POINT)
     return found
-
-
-POINT = ("optimizer.lr", "model.hidden_size", "trainer.gradient_clip_norm", "dataset.batch_size")
 
 
 def main(arguments: list[str]) -> None:

@@ -188,6 +188,8 @@ def build_part(config: DictConfig | None, key: str, **arguments: Any) -> Any:
     """
     if config is None:
         return None
+    if not isinstance(config, DictConfig) or config.get("_target_") is None:
+        raise ConfigError(key, config, f"must be a part; choose one with {key.replace('.', '/')}=...")
     validate_part(config, key)
     targets = tuple(dict.fromkeys(targets_in(OmegaConf.to_container(config, resolve=True))))
     for target in targets:  # also those in places that no signature speaks of

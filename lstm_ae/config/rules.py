@@ -51,7 +51,7 @@ def validate_keys(config: DictConfig, rules: Mapping[str, Any]) -> None:
         ConfigError: the first value that is refused or missing.
     """
     for name in rules:
-        if name in config and OmegaConf.is_missing(config, name):
+        if OmegaConf.is_missing(config, name):
             raise ConfigError(name, "???", f"needs a value: {words(rules[name])}")
     validate_all({name: config[name] for name in rules if name in config}, rules)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lstm_ae.data.array_files import read_arrays, read_labels
+from lstm_ae.data.panel_scaling import own_scaler
 from lstm_ae.data.ragged import own_lengths, pad, to_sequences
 from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.data.splitting import Fold, NumFolds, Portion, split_all, split_train_val
@@ -35,7 +36,7 @@ def arrays(
     test_path: str | None = None,
     labels: Labels = True,
     test_labels: str | None = None,
-    scaling: Literal["train", "none"] = "train",
+    scaling: Literal["train", "sequence", "none"] = "train",
     standardize: bool = True,
     missing: Literal["error", "interpolate", "mask"] = "error",
     num_train: Count | None = None,
@@ -55,7 +56,7 @@ def arrays(
         test_path: a file whose sequences are the test part; None: a share of `path`.
         labels: whether to read the labels in the files; or an `.npy` file with those of `path`.
         test_labels: with such a file, an `.npy` file with those of `test_path`.
-        scaling: each feature by what the training part holds of it, or not at all.
+        scaling: each feature by what the training part holds of it, or by what the sequence itself does, or not at all.
         standardize: to mean 0 and standard deviation 1; else to the range from 0 to 1.
         missing: what becomes of missing values (NaN). "error" refuses them. "interpolate" fills them on the straight
             line between their neighbours in time, and they then count as all others do. "mask" fills them likewise,
@@ -81,23 +82,39 @@ def arrays(
         other = torch.arange(first, len(whole.values))
         rows = *split_train_val(first, val_fraction, generator, num_train, num_folds, fold), other
     varying = bool((whole.lengths != whole.lengths[0]).any())
-    scaler = fit_scaler(whole.values[rows[0]], standardize) if scaling == "train" else Scaler(0.0, 1.0)
+    scaler = None if scaling == "sequence" else Scaler(0.0, 1.0)  # None: each sequence has its own
+    if scaling == "train":
+        scaler = fit_scaler(whole.values[rows[0]], standardize)
+    lengths = whole.lengths if varying else None
 
     def stack(rows: Tensor) -> Sequences:
-        lengths = whole.lengths[rows] if varying else None
-        made = to_sequences(whole.values[rows], lengths, scaler, masked=missing == "mask")
+        values, own = whole.values[rows], scaler
+        if own is None:
+            own = own_scaler(values, range(values.shape[2]), standardize)
+        made = to_sequences(values, None if lengths is None else lengths[rows], own, masked=missing == "mask")
+        if scaler is None:
+            made = replace(made, low=torch.as_tensor(own.low).float(), high=torch.as_tensor(own.high).float())
         return replace(made, labels=None if whole.labels is None else whole.labels[rows]).trimmed()
 
     train, val, test = map(stack, rows)
+    features = train.inputs.shape[2]
     spec = DataSpec(
         f"arrays ({Path(path).stem})",
         length=train.inputs.shape[1],
-        features=train.inputs.shape[2],
+        features=features,
         class_names=whole.class_names,
+        own_range=tuple(range(features)) if scaler is None else (),
+        own_standardized=scaler is None and standardize,
         varying=varying,
         masked=missing == "mask",
     )
     return SequenceData(spec, scaler, train, val, test, batch_size)
+
+
+def fit_scaler(values: Tensor, standardize: bool) -> Scaler:
+    """The scaling of each feature by its values in (n, length, features), NaN left out; a constant is only moved."""
+    found = own_scaler(values.flatten(0, 1)[None], range(values.shape[2]), standardize)
+    return Scaler(*(torch.as_tensor(bound).flatten() for bound in (found.low, found.high)))
 
 
 @dataclass(frozen=True)
@@ -224,17 +241,3 @@ def as_text(labels: np.ndarray) -> np.ndarray:
     if labels.dtype.kind == "f" and (labels == labels.round()).all():
         labels = labels.astype(np.int64)
     return labels.astype(str)
-
-
-def fit_scaler(values: Tensor, standardize: bool) -> Scaler:
-    """The scaling of each feature by its values in (n, length, features), NaN left out; a constant is only moved."""
-    flat = values.flatten(0, 1)
-    there = ~flat.isnan()
-    count, known = there.sum(0).clamp(min=1), flat.nan_to_num(nan=0.0)
-    if standardize:
-        low = known.sum(0) / count
-        high = low + ((known - low).square() * there).sum(0).div(count).sqrt()
-    else:
-        low, high = flat.nan_to_num(nan=torch.inf).amin(0), flat.nan_to_num(nan=-torch.inf).amax(0)
-        low, high = low.where(there.any(0), 0.0), high.where(there.any(0), 1.0)
-    return Scaler(low, torch.where(high - low <= 1e-12 * low.abs(), low + 1, high))

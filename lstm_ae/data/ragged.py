@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lstm_ae.data.panel_windows import interpolated
 from lstm_ae.data.sequence_data import Sequences
 from lstm_ae.spec import Scaler
 
@@ -31,8 +32,8 @@ def own_lengths(values: Tensor) -> Tensor:
 def to_sequences(values: Tensor, lengths: Tensor | None, scaler: Scaler, masked: bool) -> Sequences:
     """What a model reads of values in original units.
 
-    A missing value is filled in on the straight line between its neighbours in time (see `fill_gaps`); with `masked`
-    the mask says which ones were.
+    A missing value is interpolated between its neighbours in time; where a sequence has none of a feature, it is 0 once
+    scaled. With `masked` the mask says which ones were missing.
 
     Args:
         values: (n, length, features), NaN where a value is missing and past a sequence's end.
@@ -44,27 +45,9 @@ def to_sequences(values: Tensor, lengths: Tensor | None, scaler: Scaler, masked:
     scaled = scaler.transform(values)
     if not there.all():
         gaps = ~there.flatten(1).all(1)
-        scaled[gaps] = fill_gaps(scaled[gaps])
+        scaled[gaps] = torch.from_numpy(np.nan_to_num(interpolated(scaled[gaps].numpy())))
     sequences = Sequences(scaled.float(), lengths=lengths, mask=there if masked else None)
     if lengths is not None:
         past = torch.arange(values.shape[1]) >= lengths[:, None]
         sequences.inputs[past] = 0.0
     return sequences
-
-
-def fill_gaps(values: Tensor) -> Tensor:
-    """Fill what is NaN in (n, length, features) on the straight line between the values before and after it.
-
-    Before the first and after the last value of a feature that value goes on; a feature without any value becomes 0.
-    """
-    length = values.shape[1]
-    time = torch.arange(length)[:, None].expand(values.shape)
-    there = ~values.isnan()
-    before = torch.where(there, time, -1).cummax(1).values
-    after = torch.where(there, time, length).flip(1).cummin(1).values.flip(1)
-    first, last = before < 0, after == length  # nothing before, nothing after
-    known = values.nan_to_num(nan=0.0)
-    earlier, later = known.gather(1, before.clamp(min=0)), known.gather(1, after.clamp(max=length - 1))
-    share = (time - before).to(values.dtype) / (after - before).clamp(min=1)
-    between = torch.where(first, later, torch.where(last, earlier, earlier + share * (later - earlier)))
-    return torch.where(there, values, torch.where(first & last, 0.0, between))

@@ -72,7 +72,7 @@ def run_title(config: DictConfig, spec: DataSpec) -> str:
     settings = {
         "hidden": config.model.hidden_size,
         "layers": config.model.num_layers,
-        "lr": config.optimizer.lr,
+        "lr": config.optimizer.get("lr"),
         "clip": config.trainer.gradient_clip_norm,
         "seed": config.seed,
     }

@@ -69,18 +69,8 @@ def reconstructions(data: SequenceData, test: Sequences, output: Output) -> Figu
 
 
 def error_by_step(data: SequenceData, test: Sequences, output: Output) -> Figure:
-    """Where in a sequence the context forgets: the mean squared error at each step, beside the variance there.
-
-    Each over the values that exist.
-    """
-    error = squared_errors(test, output.reconstruction).nanmean(0).numpy()
-    inputs, exists = test.inputs, test.exists()
-    if exists is None:
-        variance = inputs.var(0, correction=0).numpy()
-    else:
-        inputs = inputs.masked_fill(~exists, torch.nan)
-        varying = (inputs - inputs.nanmean(0)).square().nanmean(0)
-        variance = varying.masked_fill(exists.sum(0) < 2, torch.nan).numpy()  # one value does not vary
+    """Where in a sequence the context forgets: the mean squared error at each step, beside the variance there."""
+    error, variance = error_and_variance(test, output.reconstruction)
     row = Row("mean squared error at each step (scaled)", np.arange(len(error)),
               [(variance, MEAN), (error, RECONSTRUCTION)])  # fmt: skip
     figure = draw_rows(data.spec, [row], "step", share=True, height=3)
@@ -150,6 +140,19 @@ def squared_errors(test: Sequences, reconstruction: Tensor) -> Tensor:
     """The squared error of each value, (n, length, features); NaN where there is none."""
     errors, exists = (reconstruction - test.inputs).square(), test.exists()
     return errors if exists is None else errors.masked_fill(~exists, torch.nan)
+
+
+def error_and_variance(test: Sequences, reconstruction: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """The mean squared error and the variance at each step over the values that exist, (length, features) each.
+
+    NaN where there is none, and the variance where there is one only.
+    """
+    error, exists = squared_errors(test, reconstruction).nanmean(0), test.exists()
+    if exists is None:
+        return error.numpy(), test.inputs.var(0, correction=0).numpy()
+    inputs = test.inputs.masked_fill(~exists, torch.nan)
+    variance = (inputs - inputs.nanmean(0)).square().nanmean(0)
+    return error.numpy(), variance.masked_fill(exists.sum(0) < 2, torch.nan).numpy()
 
 
 def drawn_values(data: SequenceData, one: Sequences, values: Tensor, holes: bool = False) -> np.ndarray:

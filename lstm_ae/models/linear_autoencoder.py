@@ -257,7 +257,8 @@ def best_start(back: LinearRecurrence, contexts: Tensor, written: Tensor) -> tup
     known = F.pad(contexts.double(), (0, 1), value=1.0)
     moments = known.T @ known
     moments.diagonal().add_(1e-6 * moments.diagonal().mean())
-    steps = torch.linalg.solve(moments, known.T @ F.pad(written, (0, 0, 1, 0)).flatten(1).double()).T  # (values, context_size + 1)
+    wanted = F.pad(written, (0, 0, 1, 0)).flatten(1).double()
+    steps = torch.linalg.solve(moments, known.T @ wanted).T  # (features + values, context_size + 1)
     squares = readouts.T @ readouts
     squares.diagonal().add_(RIDGE * squares.diagonal().mean())
     start = torch.linalg.pinv(squares, hermitian=True) @ readouts.T @ steps

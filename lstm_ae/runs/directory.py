@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
+from omegaconf.errors import OmegaConfBaseException
 
 from lstm_ae.errors import Pruned, UserError
-from lstm_ae.files import write_whole
+from lstm_ae.files import remove_halves, write_whole
 from lstm_ae.runs.lock import hold
 from lstm_ae.runs.provenance import provenance
 
@@ -167,6 +168,7 @@ class RunDirectory:
         try:
             with hold(self.lock):
                 self.refuse_links()
+                remove_halves(self.path)
                 before = self.read_summary()
                 trained = self._checkpoint_times()
                 self._begun = self._at_start(before, resumed_with)
@@ -185,7 +187,7 @@ class RunDirectory:
                     raise
         except Timeout as error:
             raise UserError(f"{self.path}: another process is training in this directory") from error
-        except UserError:
+        except (UserError, OmegaConfBaseException):
             if not keep_failed:
                 self.remove_untrained()
             raise

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.runs.directory import RunDirectory
+from lstm_ae.runs.lock import is_locked
 from lstm_ae.runs.overrides import changes, key_of, quoted
 from lstm_ae.runs.reading import PROBLEMS, from_yaml
 from lstm_ae.runs.settings import flatten
@@ -56,6 +57,7 @@ def reopened(arguments: list[str]) -> list[str]:
     inside = [f"--config-path={directory.config.parent}", "--config-name=config"]
     if kind == "rerun":
         return [*inside, CLAIM, *kept, *others, "++resume=null", f"++rerun={quoted(directory.path)}"]
+    check_files(directory, target)
     if directory.read_summary().get("status") == "completed":
         stop_if_complete(directory, target, config)
     place = [f"hydra.run.dir={quoted(directory.path)}", "hydra.output_subdir=null"]
@@ -147,6 +149,21 @@ def refusal(directory: RunDirectory, kind: str, target: str, own: list[str]) -> 
     others = [override for override in own if key_of(override) not in MACHINE]
     may = f"would make another experiment of it. With {kind}=... you may set {', '.join(ALLOWED[kind])}."
     return f"{may}\nFor a new run that starts from this run's weights:\n  {typed(*again, *others, f'weights={target}')}"
+
+
+def check_files(directory: RunDirectory, target: str) -> None:
+    """Make sure that a run's own files let it go on.
+
+    Raises:
+        UserError: a link among them, a checkpoint that cannot be read, or another process at work.
+    """
+    from lstm_ae.training import checkpoint  # late: torch is only needed once all else is in order
+
+    directory.refuse_links()
+    if is_locked(directory.lock):
+        raise UserError(f"resume={target}: another process is training in this directory")
+    if not directory.folds.is_dir():
+        checkpoint.load(directory.checkpoints / "last.pt")
 
 
 def stop_if_complete(directory: RunDirectory, target: str, config: DictConfig) -> None:

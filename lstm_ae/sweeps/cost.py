@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 
@@ -50,15 +51,12 @@ def full_lengths(search: Search) -> list[int]:
     Of sampled settings that differ in their epochs the longest counts.
     """
     folds = search.settings.get("cross_validation") or 1
-    if search.points is not None and EPOCHS in search.space:
-        lengths = [int(point[EPOCHS]) for point in search.points[: search.n_trials]]
+    lengths: list[Any] = [search.settings.get(EPOCHS)] * search.n_trials
+    if EPOCHS in search.space and search.points is not None:
+        lengths = [point[EPOCHS] for point in search.points[: search.n_trials]]
     elif EPOCHS in search.space:
-        lengths = [max(map(int, values_of(EPOCHS, search.space[EPOCHS])))] * search.n_trials
-    elif isinstance(search.settings.get(EPOCHS), int):
-        lengths = [search.settings[EPOCHS]] * search.n_trials
-    else:
-        lengths = []
-    return [folds * length for length in lengths]
+        lengths = [max(values_of(EPOCHS, search.space[EPOCHS]))] * search.n_trials
+    return [folds * int(length) for length in lengths] if all(str(length).isdecimal() for length in lengths) else []
 
 
 def planned(search: Search) -> int:

@@ -49,7 +49,10 @@ class SweeperOptions:
     custom_search_space: str | None = None
     check_job: str | None = None
     directory: str | None = None
-    zip: list[Any] | None = None
+    zip: (
+        Annotated[list[Any], Field(description="a list of keys that vary together: [model.hidden_size,optimizer.lr]")]
+        | None
+    ) = None
     dry_run: bool = False
 
 

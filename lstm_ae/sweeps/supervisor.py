@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 import optuna
+import sqlalchemy
 from optuna.trial import TrialState
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -24,7 +25,7 @@ from lstm_ae.sweeps.liveness import alive_lock, machine
 from lstm_ae.sweeps.results import conclude, finished, line
 from lstm_ae.sweeps.search import Search
 from lstm_ae.sweeps.shortlist import is_paused
-from lstm_ae.sweeps.storage import annotate, check_settings, exclusive
+from lstm_ae.sweeps.storage import annotate, check_database, check_settings, exclusive, find_study, storage_blamed
 
 # Set in the processes that a search starts, for them to work on its study and start no others: a JSON object with
 # `supervisor`, the lock file of the process that started them, and `sweep_directory`.
@@ -49,6 +50,30 @@ def supervise(search: Search) -> None:
         Stopped: SIGINT or SIGTERM; the same command continues the search later.
     """
     stop_on_signals()
+    with storage_blamed(search.storage):
+        check_database(search.storage)
+        check_runs(search)
+        complete(search)
+
+
+def check_runs(search: Search) -> None:
+    """Make sure that a new study does not begin among the runs of one that was lost.
+
+    Raises:
+        UserError: there are runs in its directory, and it knows of none.
+    """
+    runs = [path.parent for path in search.directory.glob("*/.hydra")]
+    study = find_study(search.storage, search.name) if runs else None
+    if runs and (study is None or not study.get_trials(deepcopy=False)):
+        raise UserError(
+            f"{search.directory} holds {len(runs)} run(s), but the study {search.name} in "
+            f"{sqlalchemy.make_url(search.storage)} knows of none: was it deleted, emptied or renamed? Put it back, or "
+            "begin a fresh search with study_name=..."
+        )
+
+
+def complete(search: Search) -> None:
+    """Run what is left of a search whose storage has been looked at; raises as `supervise` does."""
     study = search.open()
     check_settings(study, search.settings, search.storage)
     before = finished(study)

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays as drawn_arrays
 
 from lstm_ae.data.arrays import arrays, read_arrays
 from lstm_ae.data.contract import validate_data
-from lstm_ae.data.ragged import fill_gaps, own_lengths, pad, to_sequences
+from lstm_ae.data.ragged import own_lengths, pad, to_sequences
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.spec import Scaler
 
@@ -179,6 +179,18 @@ def test_equal_sequences_have_no_lengths_and_a_test_file_is_the_test(tmp_path):
     assert data.spec.varying and data.spec.length == 4 and data.test.inputs.shape[1] == 9
 
 
+def test_sequences_may_be_scaled_each_by_its_own_values(tmp_path):
+    for standardize in (True, False):
+        data = arrays(written(tmp_path), **OPTIONS, scaling="sequence", standardize=standardize)
+        validate_data(data)
+        assert data.scaler is None and data.spec.own_range == (0, 1) and data.spec.own_standardized == standardize
+        for row, length in zip(data.train.inputs, data.train.lengths, strict=True):
+            values = row[:length]
+            low, high = (values.mean(0), values.std(0, correction=0)) if standardize else values.aminmax(dim=0)
+            torch.testing.assert_close(low, torch.zeros(2), atol=1e-6, rtol=0)
+            torch.testing.assert_close(high, torch.ones(2))
+
+
 def test_what_is_nan_at_the_end_is_padding_and_within_it_is_missing(tmp_path):
     values = np.stack([np.arange(40.0).reshape(10, 4)], axis=2)
     values[0, 2:], values[1, 1] = np.nan, np.nan
@@ -246,12 +258,13 @@ holey = drawn_arrays(
 @settings(max_examples=40)
 @given(holey)
 def test_gaps_are_filled_as_numpy_interpolates(values):
-    filled = fill_gaps(torch.from_numpy(values)).numpy()
+    lengths = torch.full((len(values),), values.shape[1])
+    filled = to_sequences(torch.from_numpy(values), lengths, Scaler(0.0, 1.0), False).inputs.numpy()
     time = np.arange(values.shape[1])
     for i, k in np.ndindex(values.shape[0], values.shape[2]):
         there = ~np.isnan(values[i, :, k])
         expected = np.interp(time, time[there], values[i, there, k]) if there.any() else np.zeros(len(time))
-        np.testing.assert_allclose(filled[i, :, k], expected, atol=1e-12)
+        np.testing.assert_allclose(filled[i, :, k], expected, atol=1e-5)
 
 
 @settings(max_examples=40)

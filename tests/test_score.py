@@ -221,6 +221,22 @@ def test_missing_values_have_no_score_and_are_said(score, tmp_path):
     assert "3 values are missing" in said
 
 
+def test_a_run_that_reads_which_values_are_missing_and_many_runs_at_once(folder, tmp_path, monkeypatch, capsys):
+    """A folder of runs, each of which scores its own files."""
+    table = signal(800)
+    table.loc[np.arange(0, 800, 7), "load"] = np.nan
+    for name in ("a", "b"):
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        train(tmp_path / "runs" / name, f"dataset.path={tmp_path}/{name}.csv", "dataset.missing=mask",
+              "model/initialization=linear_memory")  # fmt: skip
+    monkeypatch.setattr("sys.argv", ["score", f"run={tmp_path}/runs"])
+    score_command.main()
+    assert "the network reads them as missing" in capsys.readouterr().out
+    for name in ("a", "b"):
+        scores = pd.read_csv(tmp_path / "runs" / "scores" / f"{name}.csv")
+        assert (scores["score/load"].isna() == table["load"].isna()).all() and scores["score"].notna().all()
+
+
 def test_a_constant_channel_and_labels_of_one_kind_are_said(score, tmp_path):
     labelled().assign(load=1.0, fault=0).to_csv(tmp_path / "still.csv", index=False)
     said = score(f"input={tmp_path}/still.csv", f"output={tmp_path}/scores.csv", "label=fault")

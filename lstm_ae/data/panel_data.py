@@ -15,12 +15,12 @@ from pydantic import Field
 from lstm_ae.data.panel import Panel
 from lstm_ae.data.panel_scaling import SCALINGS, ScalingName, measure_by, range_columns, train_range
 from lstm_ae.data.panel_splits import PARTS, SPLITS, SplitName
-from lstm_ae.data.panel_windows import choose_windows, cut, usable_windows, window_shape
+from lstm_ae.data.panel_windows import choose_windows, cut, full_windows, usable_windows, window_shape
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.data.splitting import Fold, NumFolds, Portion
 from lstm_ae.errors import ConfigError
 from lstm_ae.memory import require
-from lstm_ae.spec import Count, DataSpec, Scaler
+from lstm_ae.spec import Count, DataSpec, Fraction, Scaler
 
 # What the options may be.
 Window = Annotated[int, Field(ge=2)]
@@ -69,6 +69,8 @@ class PanelOptions:
     standardize: bool = False  # scale to mean 0 and deviation 1, not to the range from 0 to 1
     missing: MissingName = "leave_out"  # what becomes of missing values: windows with one are left out; an error;
     #                                     interpolated within the input; or that, and the model reads which ones exist
+    labelled: Literal["keep", "leave_out"] = "keep"  # windows with labelled steps, in training and validation
+    trim: Fraction = 0.0  # see `SequenceData`
 
     def __post_init__(self) -> None:
         split, scaling = SPLITS[self.split], SCALINGS[self.scaling]
@@ -144,6 +146,9 @@ def panel_data(
     masks = split.divide(usable, shape.span, options.stride or 1)
     if options.stride is None and masks["train"].sum() > MANY_WINDOWS:
         masks = split.divide(usable, shape.span, int(-(-masks["train"].sum() // MANY_WINDOWS)))
+    if options.labelled == "leave_out" and panel.flags is not None:
+        clean = full_windows(~panel.flags, shape.span, 0)
+        masks |= {part: masks[part] & clean for part in ("train", "val")}
     masks["train"] = choose_windows(masks["train"], options.num_train, options.seed)
     for part, mask in masks.items():
         if not mask.any():
@@ -168,4 +173,4 @@ def panel_data(
         labels = torch.from_numpy(classes[0])
         parts = [replace(part, labels=labels[part.series]) for part in parts]
     train, val, test = parts
-    return SequenceData(spec, common, train, val, test, options.batch_size, panel=panel)
+    return SequenceData(spec, common, train, val, test, options.batch_size, panel=panel, trim=options.trim)

@@ -81,7 +81,7 @@ def sp500(
         test_start=test_start, num_train=num_train, num_folds=num_folds, fold=fold, seed=seed, batch_size=batch_size,
     )  # fmt: skip
     if known and (forecast_target is None or forecast_features == "all"):
-        raise ConfigError("dataset.known", list(known), "is of the day to forecast: it needs a dataset.forecast_target, "
+        raise ConfigError("dataset.known", list(known), "is of the day to forecast: it needs dataset.forecast_target "
                           "and dataset.forecast_features=target")  # fmt: skip
     following = tuple(f"{name}_next" for name in dict.fromkeys(known or ()))
     panel = read_prices().between(start, end).with_next(list(dict.fromkeys(known or ())))

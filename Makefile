@@ -3,12 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test lint clean
+.PHONY: train test soak lint clean
 train: $(VENV)/installed
 	$(BIN)/python -m lstm_ae.train experiment=digits
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# The long part of the tests: processes killed by the hundred. It prints its counts.
+soak: $(VENV)/installed
+	$(BIN)/python -m pytest -m soak -s --durations=0 tests
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

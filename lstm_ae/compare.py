@@ -3,6 +3,11 @@
 python -m lstm_ae.compare DIR [DIR ...]
 """
 
+from lstm_ae.stopping import stop_on_signals
+
+if __name__ == "__main__":
+    stop_on_signals(at_once=False)  # already now: the imports below take a second or two
+
 import argparse
 import shutil
 import sys
@@ -15,12 +20,12 @@ import pandas as pd
 
 from lstm_ae.console import run_command
 from lstm_ae.errors import UserError
-from lstm_ae.files import write_whole
 from lstm_ae.metrics import Better
 from lstm_ae.runs import filters, retrain, table
 from lstm_ae.runs.cost import costs
 from lstm_ae.runs.diff import find, side_by_side
 from lstm_ae.runs.frame import SPREAD, load_runs, monitors
+from lstm_ae.runs.output import check_target, write_target
 from lstm_ae.runs.provenance import SOURCE, git_state
 
 EPILOG = """examples
@@ -72,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument(
         "--html", metavar="FILE", help="write one page with the table and interactive plots; needs no network"
     )
+    out.add_argument("--force", action="store_true", help="replace a FILE even if it is no table of compare's")
     out.add_argument("--figures", action="store_true", help="draw the comparison as PNG files")
     out.add_argument("--output", metavar="FOLDER", help="where the figures go (default: compare/ in the first DIR)")
     return cli
@@ -113,7 +119,7 @@ def compare(arguments: Sequence[str]) -> None:
         from lstm_ae.figures.html import page
 
         target = Path(options.html)
-        write_whole(target, page(shown, objectives, head, best, again, target.parent))
+        write_target(options.html, page(shown, objectives, head, best, again, target.parent))
         print(f"open {target.absolute()} in a browser", file=say)
 
 
@@ -132,6 +138,13 @@ def summary_of(shown: table.Table, count: int, key: str, mode: str) -> tuple[lis
     head = [f"{len(runs)} runs{left_out}: {statuses}"]
     results = shown.is_result(key).to_numpy()
     if not results.any():
+        return head, None, ""
+    data = shown.data_of(results)
+    if len(data) > 1:
+        head.append(
+            f"no best: {key} was measured on {len(data)} different data sets or splits, and does not compare across "
+            "them (fingerprints: --keys data; --filter \"data == '...'\" chooses one)"
+        )
         return head, None, ""
     best = int(results.argmax())
     row, members = shown.frame.iloc[best], shown.members(best)
@@ -155,6 +168,8 @@ def draw(shown: table.Table, options: argparse.Namespace, objectives: dict[str, 
     from lstm_ae.figures.comparison import Comparison  # late: matplotlib takes longer than the table
 
     folder = Path(options.output or Path(options.directories[0]) / "compare")
+    if folder.is_symlink() and not options.output:
+        raise UserError(f"{folder}: is a symbolic link, and could lead anywhere; name a folder with --output")
     written, left_out = Comparison(shown, objectives).draw(folder)
     print(f"figures in {folder}: {'  '.join(path.name for path in written)}", file=say)
     for reason in left_out:
@@ -175,10 +190,10 @@ def check(options: argparse.Namespace) -> None:
         raise UserError(f"--output={options.output}: is where the figures go; add --figures")
     for name in ("csv", "json", "markdown", "html"):
         target = getattr(options, name)
-        if target and (Path(target).is_dir() or (name == "html" and target == "-")):
+        if name == "html" and target == "-":
             raise UserError(f"--{name}={target}: must be a file")
-        if target and not Path(target).parent.is_dir():
-            raise UserError(f"--{name}={target}: there is no folder {Path(target).parent}")
+        if target and target != "-":
+            check_target(target, name, options.force)
 
 
 def choose(runs: pd.DataFrame, options: argparse.Namespace) -> pd.DataFrame:
@@ -254,7 +269,7 @@ def write_tables(shown: table.Table, options: argparse.Namespace) -> bool:
             piped = True
             print(write(shown))
         elif target:
-            write_whole(Path(target), write(shown) + "\n")
+            write_target(target, write(shown) + "\n")
     return piped
 
 

@@ -3,11 +3,9 @@
 import logging
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
@@ -16,49 +14,20 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lstm_ae.config import ALLOW
 from lstm_ae.errors import ConfigError, Stopped, UserError
+from lstm_ae.stopping import forget, stop_if_asked, stop_on_signals
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
-_claimed: dict[str, str] = {}
-
-
-def unclaimed(path: str) -> str:
-    """`path`, made as a new directory; `path-2`, `path-3`, ... if somebody has it already.
-
-    Making the directory is the claim: no two runs get the same one, however close they start. Within a process the
-    answer for a path stays the same.
-    """
-    number = 1
-    while path not in _claimed:
-        candidate = path if number == 1 else f"{path}-{number}"
-        Path(candidate).parent.mkdir(parents=True, exist_ok=True)
-        try:
-            Path(candidate).mkdir()
-            _claimed[path] = candidate
-        except FileExistsError:
-            number += 1
-    return _claimed[path]
-
 
 def sweep_directory(of_search: str | None, study_name: str | None, otherwise: str) -> str:
-    """The directory of a sweep: a search's own, where the same command continues it, or a new one for a plain sweep."""
+    """The directory of a sweep: a search's own, where the same command continues it, or that of a plain sweep."""
     if study_name is not None and not re.fullmatch(r"\w[\w.-]*", str(study_name)):
         raise ConfigError("study_name", study_name, "must be a name of letters, numbers, '_', '-' and '.'")
-    return of_search or unclaimed(otherwise if study_name is None else f"multirun/{study_name}")
+    return of_search or (otherwise if study_name is None else f"multirun/{study_name}")
 
 
+# A name and no more: a saved config is read as well, and reading one must not touch the disk.
 OmegaConf.register_resolver("sweep_directory", sweep_directory, use_cache=True, replace=True)
-OmegaConf.register_resolver("unclaimed", unclaimed, use_cache=True, replace=True)
-
-
-def stop_on_signals() -> None:
-    """From now on SIGINT and SIGTERM raise `Stopped`; files are written whole, so a run loses the epoch at most."""
-
-    def stop(signal_number: int, frame: object) -> None:
-        raise Stopped(signal_number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
 
 
 def run_command(command: Callable[[], object]) -> None:
@@ -68,17 +37,27 @@ def run_command(command: Callable[[], object]) -> None:
     """
     asked = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # Hydra then raises instead of printing, and everything is told here, in one voice
+    logging.raiseExceptions = False  # a full disk or a closed pipe is told once, not by each line of the log
     sys.argv[1:] = allow_user_code(sys.argv[1:])
     try:
+        stop_on_signals()
+        stop_if_asked()
         command()
-    except Stopped as stopped:
-        sys.exit(stopped.exit_code)
+        sys.stdout.flush()
+    except KeyboardInterrupt as stopped:
+        forget()
+        print("stopped", file=sys.stderr)
+        sys.exit(stopped.exit_code if isinstance(stopped, Stopped) else 130)
     except BrokenPipeError:  # whoever read our output (head, a pager) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
+    except (UserError, HydraException, OmegaConfBaseException, OSError, MemoryError, RecursionError) as error:
         if asked == "1":
             raise
         sys.exit(explain(error))
+    except SystemExit as end:
+        if isinstance(end.__cause__, Exception) and asked != "1":  # a refusal by a callback of Hydra's
+            sys.exit(explain(end.__cause__))
+        raise
     finally:
         if asked is None:
             del os.environ[FULL_ERROR]
@@ -90,10 +69,15 @@ def explain(error: Exception) -> str:
         return f"error: {error}"
     if isinstance(error.__cause__, UserError):
         return f"error: {error.__cause__}"
+    if isinstance(error, MemoryError):
+        return "error: the memory is full; a smaller model, data set or batch_size needs less"
+    if isinstance(error, RecursionError):
+        return "error: something in the config or on the command line is nested too deeply"
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"error: {error.filename or 'the output directory'} cannot be written or read: {error.strerror or error}"
     text = str(error).split("\nConfig search path:")[0]
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("To append to your config")]
+    unsaid = ("To append to your config", "    object_type=")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(unsaid)]
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException):
         lines += [line for line in str(cause).splitlines() if "object_type" not in line]

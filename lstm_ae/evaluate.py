@@ -3,9 +3,13 @@
 python -m lstm_ae.evaluate run=RUN_DIR [output=DIR] [device=...] [threads=...]
 """
 
+from lstm_ae.stopping import stop_on_signals
+
+if __name__ == "__main__":
+    stop_on_signals(at_once=False)  # already now: the imports below take a second or two
+
 import json
 import logging
-from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
@@ -13,7 +17,9 @@ from omegaconf import DictConfig
 from lstm_ae.config import CONF
 from lstm_ae.config.rules import READING, validate_keys
 from lstm_ae.console import run_command
+from lstm_ae.errors import UserError
 from lstm_ae.files import write_whole
+from lstm_ae.runs.directory import RunDirectory
 
 log = logging.getLogger(__name__)
 
@@ -48,21 +54,36 @@ def measure_again(config: DictConfig) -> dict[str, float]:
     best_epoch = int(run.history[-1]["epoch"])  # the history of best.pt ends with its own epoch
     log.info("%s: the checkpoint of epoch %d", run.directory.path, best_epoch)
     result = evaluate(run.model, build_objective(run.config), data)
-    output = Path(config.output or run.directory.path)
+    output = run.directory.output(config.output)
     found = {"best_epoch": best_epoch, "test": result.test, "baselines": result.baselines}
-    output.mkdir(parents=True, exist_ok=True)
     write_whole(output / "evaluation.json", json.dumps(found, indent=2) + "\n")
     log.info("on the test part:\n%s", results_table(result.test, result.baselines))
-    summary = run.directory.read_summary()
-    recorded = (summary.get("test") or {}) | (summary.get("baselines") or {})
-    log_comparison(result.test | result.baselines, recorded)
-    history = run.directory.read_metrics() or run.history  # metrics.csv goes on after the best epoch
+    log_comparison(result.test | result.baselines, recorded_results(run.directory))
+    try:
+        history = run.directory.read_metrics() or run.history  # metrics.csv goes on after the best epoch
+    except UserError as error:
+        log.warning("%s; the curves are those of the checkpoint, up to the best epoch", error)
+        history = run.history
     figures = draw_run(
         output / "figures", run_title(run.config, data.spec), data, history, best_epoch, result.output, result.naive
     )
     log.info("figures: %s", "  ".join(path.name for path in figures))
     log.info("look at them in %s", output / "figures")
     return result.test
+
+
+def recorded_results(directory: RunDirectory) -> dict[str, float]:
+    """The test metrics and baselines in a run's summary.json; what is missing or broken there costs the comparison."""
+    from lstm_ae.runs.frame import is_number  # late: pandas takes longer than a help page
+
+    try:
+        summary = directory.read_summary()
+    except UserError as error:
+        log.warning("%s There is nothing to compare with.", error)
+        return {}
+    groups = [summary.get(name) for name in ("test", "baselines")]
+    return {name: value for group in groups if isinstance(group, dict) for name, value in group.items()
+            if is_number(value)}  # fmt: skip
 
 
 def log_comparison(found: dict[str, float], recorded: dict[str, float]) -> None:

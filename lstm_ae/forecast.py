@@ -3,6 +3,11 @@
 python -m lstm_ae.forecast run=RUN_DIR [series=NAME] [start=2016-01-04] [steps=...] [feed=growing]
 """
 
+from lstm_ae.stopping import stop_on_signals
+
+if __name__ == "__main__":
+    stop_on_signals(at_once=False)  # already now: the imports below take a second or two
+
 import logging
 import re
 import sys
@@ -76,8 +81,7 @@ def forecast(config: DictConfig) -> list[Path]:
     rolled = series_table(plan, forecasts, run.spec.leaky)
     errors = horizon_table(plan, forecasts, run.spec.leaky, run.spec.length)
 
-    folder = Path(config.output or run.directory.path / "forecasts")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = run.directory.output(config.output, "forecasts")
     ending = f"{plan.times[0]}_{config.feed}" + ("_in-sample" if plan.in_sample else "")
     stems = [f"{plan.name}_{ending}", f"error_by_horizon_{ending}"]
     written = [folder / (re.sub(r"[^\w.-]+", "_", stem) + ".csv") for stem in stems]

@@ -27,6 +27,7 @@ class DataSpec:
     features: int  # values in a step
     class_names: tuple[str, ...] = ()  # empty: no classes
     image_shape: tuple[int, int] | None = None  # (height, width), where a sequence is an image read in order
+    reading_order: tuple[int, ...] = ()  # of an image's values, where they are not read by the row: positions in it
     feature_names: tuple[str, ...] = ()  # where they have names; the target comes first
     forecast_steps: int = 0  # in a target; 0: nothing to forecast
     horizon: int = 0  # the last so many of them lie after the input; the others inside it
@@ -37,6 +38,7 @@ class DataSpec:
     # Where each sequence is scaled by the min-max of its own input: for each feature, the position of the one whose
     # range scales it. Empty: sequences are scaled otherwise.
     own_range: tuple[int, ...] = ()
+    own_standardized: bool = False  # where each is scaled by its own: to mean 0 and deviation 1, not to its range
     varying: bool = False  # whether sequences have lengths of their own
     masked: bool = False  # whether values are missing, and the model reads which ones beside the values
 
@@ -44,6 +46,18 @@ class DataSpec:
     def input_features(self) -> int:
         """Values in a step that a model reads: the features and, where values are missing, a channel for each."""
         return self.features * (2 if self.masked else 1)
+
+    def as_images(self, sequences: Any) -> Any:
+        """Sequences that spell out images (n, length, features), an array or a tensor -> (n, height, width)."""
+        assert self.image_shape is not None, "these sequences are no images"
+        flat = sequences.reshape(len(sequences), -1)
+        place = sorted(range(len(self.reading_order)), key=self.reading_order.__getitem__)
+        return (flat[:, place] if place else flat).reshape(-1, *self.image_shape)
+
+    @property
+    def steps_in_words(self) -> str:
+        """The steps of a sequence: "8", or "up to 29" where lengths differ."""
+        return f"{'up to ' if self.varying else ''}{self.length}"
 
     @property
     def num_classes(self) -> int:

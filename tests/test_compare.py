@@ -116,8 +116,8 @@ def test_terminal_table_and_the_command_for_the_best(sweep, capsys):
     assert "8 runs: 8 completed" in out
     assert "the best 2 of 8 rows by val/loss" in out
     assert f"best val/loss (min): 0.2 in {sweep / '6'}" in out
-    # conf/ does not make this config of these overrides, so the run's own file is what trains it again
-    assert f"python -m lstm_ae.train --config-path={sweep / '6' / '.hydra'} --config-name=config" in out
+    # conf/ does not make this config of these overrides, so the run's own file, as data, is what trains it again
+    assert f"python -m lstm_ae.train rerun={sweep / '6'}" in out and "--config-path" not in out
 
 
 @pytest.mark.parametrize("option", ["--csv", "--json", "--markdown"])
@@ -154,8 +154,7 @@ def test_group_by_seed(sweep, capsys):
     compare([str(sweep), "--group-by-seed"])
     out = capsys.readouterr().out
     assert "0.25 ± 0.071" in out
-    assert "-m --config-path=" in out
-    assert "seed=0,1" in out
+    assert out.endswith(f"rerun={sweep / '6'}\n  python -m lstm_ae.train rerun={sweep / '7'}\n")
 
 
 def test_the_best_of_groups_is_a_mean_and_says_of_what(sweep, capsys):
@@ -194,7 +193,20 @@ def test_metrics_are_sorted_as_the_table_of_metrics_says(tmp_path, capsys):
 def test_different_data_is_mentioned(sweep, capsys):
     make_run(sweep / "8", [0.5], summary={"data": "456def"})
     compare([str(sweep)])
-    assert "note: the runs were trained and measured on 2 different data sets or splits" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "note: the runs were trained and measured on 2 different data sets or splits" in out
+    assert "no best: val/loss was measured on 2 different data sets" in out and "train it again" not in out
+    compare([str(sweep), "--filter", "data == '123abc'"])
+    assert "best val/loss (min): 0.2" in capsys.readouterr().out
+
+
+def test_seeds_on_the_same_splits_are_compared(tmp_path, capsys):
+    for i, (lr, fold) in enumerate((lr, fold) for lr in (0.1, 0.2) for fold in (0, 1)):
+        make_run(tmp_path / str(i), [0.5 - lr], lr=lr, fold=fold, summary={"data": f"fold{fold}"})
+    compare([str(tmp_path)])
+    assert "no best" in capsys.readouterr().out
+    compare([str(tmp_path), "--group-by-seed"])
+    assert "best val/loss (min): 0.3, the mean of 2 runs" in capsys.readouterr().out
 
 
 def drawn_curves(directory, *arguments):
@@ -316,7 +328,7 @@ def test_a_run_is_the_setting_that_its_resumes_made_it(sweep, capsys):
     assert (best["trainer.max_epochs"], best["optimizer.lr"], best["runs"]) == (5, 0.01, 1)
     compare([str(sweep)])
     again = capsys.readouterr().out.strip().splitlines()[-1]
-    assert again.endswith("--config-name=config trainer.max_epochs=5 optimizer.lr=1e-2")
+    assert again == f"  python -m lstm_ae.train rerun={sweep / '8'}"
 
 
 def test_diff(sweep, capsys):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lstm_ae.files import replacing, write_whole
+from lstm_ae.files import remove_halves, replacing, write_whole
 
 
 def test_text_is_utf8_and_bytes_are_themselves(tmp_path):
@@ -51,3 +51,21 @@ def test_an_interrupted_function_leaves_the_old_file(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["last.pt"]
+
+
+def test_what_a_killed_process_had_begun_to_write_is_removed(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    for name in (".123.summary.json", "checkpoints/.4.last.pt", ".hidden", "last.pt", ".5"):
+        (tmp_path / name).touch()
+    remove_halves(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".5", ".hidden", "checkpoints", "last.pt"]
+    assert os.listdir(tmp_path / "checkpoints") == []
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path):
+    (tmp_path / "theirs").write_text("theirs")
+    for name in ("summary.json", f".{os.getpid()}.summary.json"):
+        (tmp_path / name).symlink_to(tmp_path / "theirs")
+    write_whole(tmp_path / "summary.json", "ours")
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    assert not (tmp_path / "summary.json").is_symlink()

@@ -69,7 +69,8 @@ def test_run_directory_of_a_joint_classifier(tmp_path):
     assert found["best"] == min(float(row["val/loss"]) for row in history)
     assert set(found["test"]) == {"test/loss", "test/reconstruction", "test/cross_entropy", "test/accuracy"}
     assert set(found["baselines"]) == {
-        "test/reconstruction/mean", "test/reconstruction/pca", "test/accuracy/majority",
+        "test/reconstruction/mean", "test/reconstruction/pca", "test/reconstruction/linear_recurrence",
+        "test/accuracy/majority",
         "test/accuracy/logistic_regression",
     }  # fmt: skip
     assert "logistic" in done.stdout and f"{found['baselines']['test/reconstruction/pca']:.5g}" in done.stdout

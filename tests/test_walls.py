@@ -15,7 +15,7 @@ PACKAGE = ROOT / "lstm_ae"
 COMMANDS = {"train", "evaluate", "forecast", "compare", "score", "encode", "export"}
 
 # From the ground up. A room may import from the floors below its own and from itself; the ground floor is one room.
-GROUND = {"spec", "metrics", "errors", "files", "kernels"}
+GROUND = {"spec", "metrics", "errors", "files", "memory", "stopping", "kernels"}
 FLOORS = [
     GROUND,
     {"data", "models"},
@@ -29,7 +29,7 @@ FLOORS = [
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 # The console stands beside the floors: it imports from these rooms only, and only these import from it.
-CONSOLE_IMPORTS = {"errors", "config"}
+CONSOLE_IMPORTS = {"errors", "config", "stopping"}
 CONSOLE_IS_IMPORTED_BY = COMMANDS | {"sweeps"}
 
 # Words of one field ("isdigit" is Python's and passes). The modules that read such data may use them, and one command

@@ -28,7 +28,7 @@ def main(*directories: str) -> None:
     for name, part in (("validation", data.val), ("test", data.test)):
         measured = replace(data, test=part)
         naive = naive_forecasts(measured)
-        forecasts = [part.unseen(predict(run.model, part.inputs).forecast) for run in runs]
+        forecasts = [part.unseen(predict(run.model, part).forecast) for run in runs]
         mean = torch.stack(forecasts).mean(0)
         for label, forecast in zip([*directories, f"mean of {len(runs)}"], [*forecasts, mean], strict=True):
             found, baselines = score(forecast, naive, measured)

@@ -2,10 +2,12 @@
 
 import os
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
+from torch import Tensor
 
 from lstm_ae.config.parts import build_part
 from lstm_ae.data.contract import validate_data
@@ -16,7 +18,9 @@ from lstm_ae.models.autoencoder import Autoencoder
 from lstm_ae.models.contracts import check_shape
 from lstm_ae.models.inference import evaluating
 from lstm_ae.spec import DataSpec
+from lstm_ae.training.checkpoint import load, load_weights
 from lstm_ae.training.objective import Objective
+from lstm_ae.training.parameter_groups import parameter_groups
 from lstm_ae.training.process_settings import keep_freed_memory
 from lstm_ae.training.trainer import Trainer
 
@@ -61,8 +65,13 @@ def build_data(config: DictConfig, device: torch.device) -> SequenceData:
     return replace(data, **{part: getattr(data, part).to(device) for part in ("train", "val", "test")})
 
 
-def build_model(config: DictConfig, spec: DataSpec) -> Autoencoder:
+def build_model(config: DictConfig, spec: DataSpec, inputs: Tensor | None) -> Autoencoder:
     """The model for data of this `spec`, on the CPU, its weights drawn from torch's global generator.
+
+    Args:
+        config: the composed config.
+        spec: of the data.
+        inputs: of the training part, to which an initialization may be fitted; None: a checkpoint has the weights.
 
     Raises:
         UserError: a head for classes or forecasts, and none in the data; a task in the objective, and no head; or a
@@ -73,11 +82,32 @@ def build_model(config: DictConfig, spec: DataSpec) -> Autoencoder:
     check_task(config, spec, None if parts["head"] is None else parts["head"].func.task)
     forecast = {name: getattr(spec, name) for name in ("forecast_steps", "horizon", "forecast_features")}
     try:
-        model = Autoencoder(spec.length, spec.features, spec.num_classes, **parts, **forecast)
+        model = Autoencoder(
+            spec.length,
+            spec.features,
+            spec.num_classes,
+            **parts,
+            **forecast,
+            varying=spec.varying,
+            masked=spec.masked,
+            inputs=inputs,
+        )
         try_out(model, spec)
     except (RuntimeError, TypeError, AttributeError) as error:  # torch's words, or those of a user's own part
         raise UserError(f"the model cannot be built: {str(error).splitlines()[0]}") from error
     return model
+
+
+def take_weights(model: Autoencoder, path: Path) -> None:
+    """Let a new model start with the weights of the checkpoint at `path`.
+
+    Raises:
+        UserError: there is no such checkpoint, or it is one of another model.
+    """
+    try:
+        load_weights(path, load(path), model)
+    except UserError as error:
+        raise UserError(f"weights: {error}") from error
 
 
 def check_task(config: DictConfig, spec: DataSpec, task: str | None) -> None:
@@ -111,14 +141,16 @@ def try_out(model: Autoencoder, spec: DataSpec) -> None:
         UserError: a part that returns something else than its contract says.
     """
     inputs = torch.zeros(PROBES, spec.length, spec.features)
+    read = torch.zeros(PROBES, spec.length, spec.input_features)
+    lengths = {"lengths": torch.linspace(1, spec.length, PROBES).long()} if spec.varying else {}
     with evaluating(model):
-        encoding = model.encoder(inputs)
+        encoding = model.encoder(read, **lengths)
         check_shape(encoding.context, (PROBES, model.encoder.context_size), "model.encoder: the context")
-        decoding = model.decoder(encoding.context, inputs)
+        decoding = model.decoder(encoding.context, inputs, **lengths)
         check_shape(decoding.reconstruction, tuple(inputs.shape), "model.decoder: the reconstruction")
         if model.head is None:
             return
-        made = model.head(inputs, encoding, decoding)
+        made = model.head(read, encoding, decoding, **lengths)
     if model.head.task == "class":
         check_shape(made.get("logits"), (PROBES, spec.num_classes), "model.head: logits")
     else:
@@ -143,8 +175,9 @@ def build_training(config: DictConfig, model: Autoencoder) -> dict[str, Any]:
         ConfigError: options that the optimizer does not take together.
     """
     make_optimizer = build_part(config.optimizer, "optimizer")
+    recurrent_lr = make_optimizer.keywords.pop("recurrent_lr", None)  # not one of torch's options
     try:
-        optimizer = make_optimizer(model.parameters())
+        optimizer = make_optimizer(parameter_groups(model, recurrent_lr))
     except (TypeError, ValueError) as error:
         raise ConfigError("optimizer", config.optimizer._target_, str(error)) from error
     return {

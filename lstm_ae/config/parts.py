@@ -20,18 +20,19 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from lstm_ae.config import ALLOW
 from lstm_ae.config.values import validate
 from lstm_ae.errors import ConfigError, UserError
-from lstm_ae.training.optimizers import OptimizerOptions
+from lstm_ae.training.optimizers import OURS, OptimizerOptions
 
 
 class NoRules(TypedDict):
     """The rules for options that a foreign part checks itself, when it is built."""
 
 
-# Foreign modules whose parts may be named: what a part of it descends from, and the rules for its options.
+# Foreign modules whose parts may be named: what a part of it descends from, the rules for its options, and those of the
+# options that are ours and are not handed to it.
 FOREIGN = {
-    "torch.optim": ("Optimizer", OptimizerOptions),
-    "optuna.pruners": ("BasePruner", NoRules),
-    "optuna.samplers": ("BaseSampler", NoRules),
+    "torch.optim": ("Optimizer", OptimizerOptions, OURS),
+    "optuna.pruners": ("BasePruner", NoRules, ()),
+    "optuna.samplers": ("BaseSampler", NoRules, ()),
 }
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
@@ -116,8 +117,9 @@ def validate_part(node: DictConfig, key: str) -> None:
         ConfigError: an option that the part does not have, does not accept or misses.
     """
     part = find_part(node._target_, key)
-    _, rules = FOREIGN.get(str(node._target_).rpartition(".")[0], (None, None))
+    _, rules, ours = FOREIGN.get(str(node._target_).rpartition(".")[0], (None, None, ()))
     options = options_of(part, rules)
+    options |= {name: Option(get_type_hints(rules, include_extras=True)[name], required=False) for name in ours}
     for name in map(str, node):
         if name in ("_target_", "_partial_"):
             continue
@@ -143,12 +145,13 @@ def validate_part(node: DictConfig, key: str) -> None:
 
 
 def source_of(node: DictConfig, name: str, key: str) -> str:
-    """The key where a value is set: where a plain reference (`${model.hidden_size}`) points, else its own."""
+    """The key where a value is set: where a plain reference within its group points (`${model.hidden_size}`), else its
+    own."""
     child = node._get_node(name)
     reference = None
     if isinstance(child, Node) and OmegaConf.is_interpolation(node, name):
         reference = REFERENCE.fullmatch(str(child._value()))
-    return reference[1] if reference else f"{key}.{name}"
+    return reference[1] if reference and reference[1].split(".")[0] == key.split(".")[0] else f"{key}.{name}"
 
 
 def parts_in(node: Any, key: str) -> Iterator[tuple[DictConfig, str]]:
@@ -185,6 +188,8 @@ def build_part(config: DictConfig | None, key: str, **arguments: Any) -> Any:
     """
     if config is None:
         return None
+    if not isinstance(config, DictConfig) or config.get("_target_") is None:
+        raise ConfigError(key, config, f"must be a part; choose one with {key.replace('.', '/')}=...")
     validate_part(config, key)
     targets = tuple(dict.fromkeys(targets_in(OmegaConf.to_container(config, resolve=True))))
     for target in targets:  # also those in places that no signature speaks of

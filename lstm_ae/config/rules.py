@@ -14,6 +14,7 @@ from lstm_ae.errors import ConfigError
 from lstm_ae.metrics import monitored
 
 Count = Annotated[int, Field(ge=1)]
+Threads = Annotated[int, Field(ge=1, le=1024)]  # more than any machine has a use for, and few can start as many
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Text = Annotated[str, Field(min_length=1)]
 Pair = Annotated[list[Text], Field(min_length=2, max_length=2, description="a list of two texts")]
@@ -29,17 +30,18 @@ ROOT = {
     "mode": Mode | Modes,
     "device": Device,
     "backend": Literal["auto", "torch", "native"],
-    "threads": Count | None,
+    "threads": Threads | None,
     "cross_validation": Annotated[int, Field(ge=2)] | None,
     "study_name": StudyName | None,
     "workers": Count,
     "revalidate": Count | None,
+    "weights": Text | None,
 }
 GROUPS = ("dataset", "model", "objective", "optimizer", "scheduler", "trainer")  # the sweeper validates the pruner
 
 
 # What commands have in common that read a run.
-READING = {"run": Text, "output": Text | None, "device": Device, "threads": Count | None}
+READING = {"run": Text, "output": Text | None, "device": Device, "threads": Threads | None}
 
 
 def validate_keys(config: DictConfig, rules: Mapping[str, Any]) -> None:
@@ -49,7 +51,7 @@ def validate_keys(config: DictConfig, rules: Mapping[str, Any]) -> None:
         ConfigError: the first value that is refused or missing.
     """
     for name in rules:
-        if name in config and OmegaConf.is_missing(config, name):
+        if OmegaConf.is_missing(config, name):
             raise ConfigError(name, "???", f"needs a value: {words(rules[name])}")
     validate_all({name: config[name] for name in rules if name in config}, rules)
 

@@ -1,6 +1,7 @@
 """What a data set has to return, validated once, when it is built: a mistake is named before anything is trained."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -53,6 +54,10 @@ def _spec_mistakes(spec: DataSpec) -> Iterator[str]:
     if spec.image_shape is not None and np.prod(spec.image_shape) != spec.length * spec.features:
         yield (f"spec.image_shape is {tuple(spec.image_shape)}, and a sequence has {spec.length} x {spec.features} "
                "values")  # fmt: skip
+    if spec.forecast_steps and spec.varying:
+        yield "spec.forecast_steps is set for sequences of unequal length; forecasts need inputs of one length"
+    if spec.image_shape is not None and spec.varying:
+        yield "spec.image_shape is set for sequences of unequal length; an image has one shape"
     if spec.forecast_steps and not 1 <= spec.horizon <= spec.forecast_steps:
         yield f"spec.horizon is {spec.horizon}; it must lie from 1 to {spec.forecast_steps} (spec.forecast_steps)"
     if spec.forecast_steps and not 1 <= spec.forecast_features <= spec.features:
@@ -61,7 +66,8 @@ def _spec_mistakes(spec: DataSpec) -> Iterator[str]:
 
 def _part_mistakes(part: Sequences, data: SequenceData) -> Iterator[str]:
     spec = data.spec
-    inputs = list(_tensor_mistakes("inputs", part.inputs, torch.float32, ("n", spec.length, spec.features)))
+    length = "n" if spec.varying else spec.length
+    inputs = list(_tensor_mistakes("inputs", part.inputs, torch.float32, ("n", length, spec.features)))
     if inputs:
         yield from inputs
         return  # nothing else can be compared with them
@@ -70,6 +76,8 @@ def _part_mistakes(part: Sequences, data: SequenceData) -> Iterator[str]:
         yield "is empty"
         return
     yield from _not_finite("inputs", part.inputs)
+    lengths = list(_length_mistakes(part, spec))
+    yield from lengths or _mask_mistakes(part, spec)
     yield from _label_mistakes(part, spec)
     yield from _target_mistakes(part, spec)
     if data.scaler is None and part.scaler is None:
@@ -77,8 +85,44 @@ def _part_mistakes(part: Sequences, data: SequenceData) -> Iterator[str]:
     for name in ("low", "high"):
         if getattr(part, name) is not None:
             yield from _tensor_mistakes(name, getattr(part, name), torch.float32, (count, 1, spec.features))
-    for name, size in (("series", len(data.panel.series)), ("time", len(data.panel.times))) if data.panel else ():
+    for name, size in (("series", len(data.panel.series)), ("time", data.panel.times.shape[-1])) if data.panel else ():
         yield from _position_mistakes(name, getattr(part, name), count, size, f"the panel has {size}")
+
+
+def _length_mistakes(part: Sequences, spec: DataSpec) -> Iterator[str]:
+    if not spec.varying:
+        if part.lengths is not None:
+            yield "has lengths, and spec.varying is False; set it where sequences have lengths of their own"
+        return
+    mistakes = list(_tensor_mistakes("lengths", part.lengths, torch.int64, (len(part),)))
+    yield from mistakes
+    if mistakes or part.lengths is None:
+        return
+    steps = part.inputs.shape[1]
+    if not 1 <= part.lengths.min() <= part.lengths.max() <= steps:
+        yield (f"has lengths from {part.lengths.min()} to {part.lengths.max()}; they must lie from 1 to {steps}, the "
+               "steps of its inputs")  # fmt: skip
+        return
+    padding = torch.arange(steps, device=part.lengths.device) >= part.lengths[:, None]
+    if part.inputs[padding].any():
+        yield "has inputs past the end of a sequence that are not 0"
+
+
+def _mask_mistakes(part: Sequences, spec: DataSpec) -> Iterator[str]:
+    if not spec.masked:
+        if part.mask is not None:
+            yield "has a mask, and spec.masked is False; set it where values are missing"
+        return
+    mistakes = list(_tensor_mistakes("a mask", part.mask, torch.bool, tuple(part.inputs.shape)))
+    yield from mistakes
+    if mistakes or part.mask is None:
+        return
+    empty = ~part.mask.flatten(1).any(1)
+    if empty.any():
+        yield f"has {empty.sum()} sequences without a single value; leave them out"
+    past = replace(part, mask=None).exists()
+    if past is not None and (part.mask & ~past).any():
+        yield "has a mask that is True past the end of a sequence"
 
 
 def _label_mistakes(part: Sequences, spec: DataSpec) -> Iterator[str]:

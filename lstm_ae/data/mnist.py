@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lstm_ae.data.augment import Augment
 from lstm_ae.data.files import PublicFile
-from lstm_ae.data.images import Order, as_sequences
+from lstm_ae.data.images import Order, as_sequences, reading_order
 from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.data.splitting import Fold, NumFolds, Portion, split_train_val
 from lstm_ae.spec import Count, DataSpec, Scaler, part
@@ -51,8 +51,11 @@ def mnist(
     num_train: Count | None = None,
     num_folds: NumFolds | None = None,
     fold: Fold = 0,
+    order_seed: int = 0,
 ) -> SequenceData:
     """MNIST as 28 steps of 28 pixels (`order` "rows") or 784 steps of one ("pixels").
+
+    "permuted" reads the pixels one by one in a random order, the same for all images, drawn with `order_seed`.
 
     The 60,000 published training images are divided at random, by `seed`, into training and validation; the 10,000
     published test images are the test part.
@@ -62,10 +65,11 @@ def mnist(
         ConfigError: parts that do not fit.
     """
     shape = (28, 28)
+    read = reading_order(order, order_seed, shape)
     scaler = Scaler(0.0, 255.0)
 
     def load(published: str) -> Sequences:
-        inputs = as_sequences(read_idx(f"{published}-images-idx3-ubyte").float(), order, shape)
+        inputs = as_sequences(read_idx(f"{published}-images-idx3-ubyte").float(), order, shape, read)
         return Sequences(scaler.transform(inputs), read_idx(f"{published}-labels-idx1-ubyte").long())
 
     pool, test = load("train"), load("t10k")
@@ -73,11 +77,13 @@ def mnist(
     train, val = split_train_val(len(pool), val_fraction, generator, num_train, num_folds, fold)
     length, features = pool.inputs.shape[1:]
     return SequenceData(
-        spec=DataSpec(f"mnist_{order}", length, features, class_names=tuple("0123456789"), image_shape=shape),
+        spec=DataSpec(
+            f"mnist_{order}", length, features, class_names=tuple("0123456789"), image_shape=shape, reading_order=read
+        ),
         scaler=scaler,
         train=pool[train],
         val=pool[val],
         test=test,
         batch_size=batch_size,
-        augment=augment(image_shape=shape),
+        augment=augment(image_shape=shape, read=read),
     )

@@ -11,6 +11,8 @@ from torch import Tensor
 from lstm_ae.data.panel import Panel
 from lstm_ae.spec import DataSpec, Scaler
 
+LENGTH_SPREAD = 0.1  # sequences whose lengths differ by this share may meet in a batch
+
 
 @dataclass(frozen=True)
 class Sequences:
@@ -46,6 +48,23 @@ class Sequences:
         tensors: dict[str, Any] = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
         return replace(self, **tensors)
 
+    def exists(self) -> Tensor | None:
+        """Which values are there, neither missing nor padding: like the inputs, bool; None: all are."""
+        if self.mask is not None or self.lengths is None:
+            return self.mask
+        time = torch.arange(self.inputs.shape[1], device=self.inputs.device)
+        return (time < self.lengths[:, None])[..., None].expand_as(self.inputs)
+
+    def trimmed(self) -> "Sequences":
+        """The same without the steps that are padding in all of these sequences."""
+        if self.lengths is None or len(self) == 0:
+            return self
+        return self._cut(int(self.lengths.max()))
+
+    def _cut(self, length: int) -> "Sequences":
+        mask = None if self.mask is None else self.mask[:, :length]
+        return replace(self, inputs=self.inputs[:, :length], mask=mask)
+
     @property
     def scaler(self) -> Scaler | None:
         """The sequences' own scaling; None where the data set has one for all."""
@@ -73,6 +92,10 @@ class Sequences:
     def shuffled(self, size: int, generator: torch.Generator, by_time: bool = False) -> Iterator["Sequences"]:
         """The stack in random order, `size` sequences at a time.
 
+        Sequences of unequal length come in batches of nearly equal ones, trimmed to their longest, so that little
+        padding is computed. Which ones meet in a batch is random within `LENGTH_SPREAD`, and so is the order of the
+        batches.
+
         Args:
             size: of a batch.
             generator: a CPU generator; it alone decides the order.
@@ -85,9 +108,23 @@ class Sequences:
             times, group = self.time.cpu().unique(return_inverse=True)
             place = torch.randperm(len(times), generator=generator)[group]
             order = order[place[order].argsort(stable=True)]
+        if self.lengths is not None:
+            yield from self._bucketed(order, size, generator)
+            return
         order = order.to(self.inputs.device)
         for start in range(0, len(self), size):
             yield self[order[start : start + size]]
+
+    def _bucketed(self, order: Tensor, size: int, generator: torch.Generator) -> Iterator["Sequences"]:
+        """The sequences of `order` in batches of nearly equal length, the batches in random order."""
+        assert self.lengths is not None
+        lengths = self.lengths.cpu()[order]  # once for all batches: to ask the device for each would be to wait for it
+        blurred = lengths * (1 + LENGTH_SPREAD * torch.rand(len(order), generator=generator))
+        place = blurred.argsort(stable=True)
+        batches = place.split(size)
+        for i in torch.randperm(len(batches), generator=generator).tolist():
+            batch = self[order[batches[i]].to(self.inputs.device)]
+            yield batch._cut(int(lengths[batches[i]].max()))
 
 
 @dataclass(frozen=True)

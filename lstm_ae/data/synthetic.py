@@ -10,8 +10,10 @@ from torch import Tensor
 from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.data.splitting import Fold, NumFolds, Portion, split_all
 from lstm_ae.errors import ConfigError
+from lstm_ae.memory import require
 from lstm_ae.spec import Count, DataSpec, NonNegative, Scaler, part
 
+BYTES = 20  # for each value while the sequences are made
 Position = Annotated[int, Field(ge=0)]
 
 
@@ -37,6 +39,8 @@ def generate(
         raise ConfigError("dataset.dip_center", list(dip_center), "must be [first, last] with first <= last")
     first, last = dip_center
     half = dip_length // 2
+    if dip_length > length:
+        raise ConfigError("dataset.dip_length", dip_length, f"must be at most {length} (dataset.length)")
     if first < half or last - half + dip_length > length:
         raise ConfigError(
             "dataset.dip_center",
@@ -70,6 +74,8 @@ def synthetic(
     Raises:
         ConfigError: a dip or parts that do not fit.
     """
+    most = ("num_sequences", num_sequences) if num_sequences > length else ("length", length)
+    require(BYTES * num_sequences * length, f"dataset.{most[0]}", most[1], f"{num_sequences} sequences of {length}")
     generator = torch.Generator().manual_seed(seed)
     inputs = generate(num_sequences, length, dip_length, dip_center, dip_scale, generator)
     train, val, test = split_all(num_sequences, val_fraction, test_fraction, generator, num_train, num_folds, fold)

@@ -34,7 +34,7 @@ def evaluate(model: Autoencoder, objective: Objective, data: SequenceData) -> Ev
         data: the baselines are fitted on its training part (the penalties of the ridge regressions are chosen on its
             validation part) and measured, as the model is, on its test part.
     """
-    output = predict(model, data.test.inputs)
+    output = predict(model, data.test)
     part = data.test.to(torch.device("cpu"))
     test = {name: value.item() for name, value in objective(output, part).items()}
     baselines = reconstruction_baselines(data.train, part, model.encoder.context_size)

@@ -1,7 +1,4 @@
-"""Figures of sequences that are images read in order, drawn as images.
-
-`shape` is `spec.image_shape`: (height, width).
-"""
+"""Figures of sequences that spell out images, drawn as images."""
 
 import math
 
@@ -12,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lstm_ae.data.sequence_data import SequenceData, Sequences
-from lstm_ae.figures.sequences import original_units, quartiles, sequence_errors
+from lstm_ae.figures.sequences import error_and_variance, original_units, quartiles, sequence_errors
 from lstm_ae.figures.style import shortened
 from lstm_ae.models.autoencoder import Output
 
@@ -21,35 +18,34 @@ SAMPLES = 30
 CAPTION = 7  # font size
 
 
-def image_samples(data: SequenceData, shape: tuple[int, int], test: Sequences) -> Figure:
+def image_samples(data: SequenceData, test: Sequences) -> Figure:
     """The first test images as they are, with their classes."""
     spec, first = data.spec, test[:SAMPLES]
     columns = min(COLUMNS, len(first))
     rows = math.ceil(len(first) / columns)
     figure = Figure(figsize=(8, 0.6 + 0.95 * rows))
     images = original_units(data, first, first.inputs)
-    draw_images(figure.subplots(), images.reshape(-1, *shape), class_captions(data, first), columns)
+    draw_images(figure.subplots(), spec.as_images(images), class_captions(data, first), columns)
     figure.suptitle(f"{spec.name}: {len(test)} test images, read in {spec.length} steps of {spec.features}")
     return figure
 
 
-def image_sheet(data: SequenceData, shape: tuple[int, int], test: Sequences, output: Output) -> Figure:
+def image_sheet(data: SequenceData, test: Sequences, output: Output) -> Figure:
     """The first test images above their reconstructions."""
     first = torch.arange(min(COLUMNS, len(test)))
-    return draw_pairs(data, shape, test, output, first, class_captions(data, test[first]), height=2.3)
+    return draw_pairs(data, test, output, first, class_captions(data, test[first]), height=2.3)
 
 
-def image_reconstructions(data: SequenceData, shape: tuple[int, int], test: Sequences, output: Output) -> Figure:
+def image_reconstructions(data: SequenceData, test: Sequences, output: Output) -> Figure:
     """Three test images above their reconstructions, by the size of their error (see `quartiles`)."""
     errors = sequence_errors(test, output.reconstruction)
     chosen = quartiles(errors)
     captions = [f"{words}\nmean squared: {errors[i]:.2g} (scaled)" for i, words in chosen.items()]
-    return draw_pairs(data, shape, test, output, torch.tensor(list(chosen)), captions, height=5)
+    return draw_pairs(data, test, output, torch.tensor(list(chosen)), captions, height=5)
 
 
 def draw_pairs(
     data: SequenceData,
-    shape: tuple[int, int],
     test: Sequences,
     output: Output,
     chosen: Tensor,
@@ -58,7 +54,7 @@ def draw_pairs(
 ) -> Figure:
     """The test images at the positions `chosen`, with captions, in a row above their reconstructions."""
     part = test[chosen]
-    pairs = [original_units(data, part, values).reshape(-1, *shape)
+    pairs = [data.spec.as_images(original_units(data, part, values))
              for values in (part.inputs, output.reconstruction[chosen])]  # fmt: skip
     figure = Figure(figsize=(8, height))
     axes = figure.subplots()
@@ -102,15 +98,14 @@ def draw_images(
     axes.spines[:].set_visible(False)
 
 
-def image_errors(data: SequenceData, shape: tuple[int, int], test: Sequences, output: Output) -> Figure:
+def image_errors(data: SequenceData, test: Sequences, output: Output) -> Figure:
     """Where in an image the context forgets: the mean squared error at each pixel, beside the variance there."""
-    error = (output.reconstruction - test.inputs).square().mean(0).numpy()
-    variance = test.inputs.var(0, correction=0).numpy()
+    error, variance = error_and_variance(test, output.reconstruction)
     figure = Figure(figsize=(8, 3.4))
     pictures = (("error of the reconstruction", error), ("variance (the error of predicting the mean)", variance))
-    top = max(error.max(), variance.max()) or 1.0
+    top = max(np.nanmax(error), np.nanmax(variance)) or 1.0
     for axes, (name, values) in zip(figure.subplots(1, 2), pictures, strict=True):
-        image = axes.imshow(values.reshape(shape), cmap="magma", vmin=0, vmax=top)
+        image = axes.imshow(data.spec.as_images(values[None])[0], cmap="magma", vmin=0, vmax=top)
         axes.set(title=name, xticks=[], yticks=[])
         axes.grid(False)
     figure.colorbar(image, ax=figure.axes, label="mean squared error (scaled)")

@@ -53,10 +53,10 @@ def draw_run(
         figures["reconstructions"] = partial(reconstructions, data, test, output)
         figures["error_by_position"] = partial(error_by_step, data, test, output)
     else:
-        figures["samples"] = partial(image_samples, data, spec.image_shape, test)
-        figures["images"] = partial(image_sheet, data, spec.image_shape, test, output)
-        figures["reconstructions"] = partial(image_reconstructions, data, spec.image_shape, test, output)
-        figures["error_by_position"] = partial(image_errors, data, spec.image_shape, test, output)
+        figures["samples"] = partial(image_samples, data, test)
+        figures["images"] = partial(image_sheet, data, test, output)
+        figures["reconstructions"] = partial(image_reconstructions, data, test, output)
+        figures["error_by_position"] = partial(image_errors, data, test, output)
     figures |= learning_curves(history, best_epoch)
     if output.logits is not None and test.labels is not None:
         figures["confusion"] = partial(confusion, spec.class_names, test.labels, output.logits.argmax(1))
@@ -72,7 +72,7 @@ def run_title(config: DictConfig, spec: DataSpec) -> str:
     settings = {
         "hidden": config.model.hidden_size,
         "layers": config.model.num_layers,
-        "lr": config.optimizer.lr,
+        "lr": config.optimizer.get("lr"),
         "clip": config.trainer.gradient_clip_norm,
         "seed": config.seed,
     }

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lstm_ae.figures.style import STYLE
+from lstm_ae.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ def save_figures(figures: Mapping[Path, Callable[[], Figure]], title: str) -> li
                     figure.suptitle(title)
                 FigureCanvasAgg(figure)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                figure.savefig(path)
+                with replacing(path) as temporary:  # a link at `path` is replaced, and half a picture is none
+                    figure.savefig(temporary)
         except Exception as error:
             log.warning("%s could not be drawn (%s: %s); the results are not affected",
                         path.name, type(error).__name__, error)  # fmt: skip

@@ -121,7 +121,7 @@ def moments(part: Sequences) -> tuple[Tensor, Tensor]:
 def naive_forecasts(data: SequenceData) -> dict[str, Tensor]:
     """Each baseline's forecast of the test part (n, horizon), scaled, on the CPU; nothing is fitted on the test part.
 
-    `ridge_time_effects` is only there for sequences of a panel.
+    `ridge_time_effects` is only there for series that share their times.
     """
     train, val, test = (part.to(torch.device("cpu")) for part in (data.train, data.val, data.test))
     forecasts = {
@@ -130,6 +130,6 @@ def naive_forecasts(data: SequenceData) -> dict[str, Tensor]:
         "moving_average": moving_average(test.inputs, test.horizon),
         "ridge": Ridge(train, val)(test.inputs),
     }
-    if train.time is not None:
+    if train.time is not None and (data.panel is None or data.panel.shared):
         forecasts["ridge_time_effects"] = Ridge(train, val, TIME_EFFECT_WEIGHT)(test.inputs)
     return forecasts

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 
+import torch
 from torch import Tensor, nn
 
-from lstm_ae.models.contracts import Decoder, Encoder, Head, HeadSizes, Initialization, require
+from lstm_ae.models.contracts import Decoder, Encoder, Head, HeadSizes, Initialization, require, require_lengths
+from lstm_ae.models.lengths import past_end
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,7 @@ class Output:
     """What the model makes of a batch. A field that it has no head for is None."""
 
     context: Tensor  # (batch, context_size)
-    reconstruction: Tensor  # (batch, length, features)
+    reconstruction: Tensor  # (batch, length, features), zeros past a sequence's end
     logits: Tensor | None = None  # (batch, num_classes)
     forecast: Tensor | None = None  # (batch, forecast_steps, forecast_features)
 
@@ -28,9 +31,15 @@ class Autoencoder(nn.Module):
         encoder, decoder, head: build the parts, given what the data knows; no head: None.
         initialization: sets the starting weights of the whole model, in place.
         forecast_steps, horizon, forecast_features: of the data's targets (none: 0).
+        varying: whether the data's sequences have lengths of their own; `length` is then that of the longest.
+        masked: whether values are missing; the model then reads beside each value whether it exists.
+
+        inputs: of the training part, for an initialization that is fitted to them; None: the weights come from a
+            checkpoint.
 
     Raises:
-        UserError: a part that does not keep its contract (see `lstm_ae.models.contracts`).
+        UserError: a part that does not keep its contract (see `lstm_ae.models.contracts`), or that cannot read
+            sequences of unequal length and would have to.
     """
 
     def __init__(
@@ -45,14 +54,19 @@ class Autoencoder(nn.Module):
         forecast_steps: int = 0,
         horizon: int = 0,
         forecast_features: int = 0,
+        varying: bool = False,
+        masked: bool = False,
+        inputs: Tensor | None = None,
     ) -> None:
         super().__init__()
-        self.encoder = encoder(input_size=features)
+        self.varying, self.masked = varying, masked
+        input_size = features * (2 if masked else 1)
+        self.encoder = encoder(input_size=input_size)
         require(self.encoder, "model.encoder", context_size=int, causal=bool)
         self.decoder = decoder(context_size=self.encoder.context_size, output_size=features, length=length)
         require(self.decoder, "model.decoder", hidden_size=int)
         sizes = HeadSizes(
-            features,
+            input_size,
             num_classes,
             self.encoder.context_size,
             self.decoder.hidden_size,
@@ -61,13 +75,39 @@ class Autoencoder(nn.Module):
             forecast_steps,
             horizon,
             forecast_features,
+            varying,
         )
         self.head = None if head is None else head(sizes=sizes)
-        initialization(self)
+        for name in ("encoder", "decoder", "head") if varying else ():
+            if getattr(self, name) is not None:
+                require_lengths(getattr(self, name), f"model.{name}")
+        fitted = "inputs" in signature(initialization).parameters
+        initialization(self, **({"inputs": inputs} if fitted else {}))
 
-    def forward(self, inputs: Tensor) -> Output:
-        """(batch, length, features) -> `Output`."""
-        encoding = self.encoder(inputs)
-        decoding = self.decoder(encoding.context, inputs)
-        made = {} if self.head is None else self.head(inputs, encoding, decoding)
-        return Output(encoding.context, decoding.reconstruction, **made)
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None) -> Output:
+        """Sequences -> `Output`.
+
+        Args:
+            inputs: (batch, length, features), padded at the end where the sequences' lengths differ. Where a value is
+                missing they hold some other one, such as its neighbours' mean.
+            lengths: (batch,), int64, at least 1: steps of each sequence; None: all. Neither the padding nor the other
+                sequences of the batch change what becomes of a sequence.
+            mask: like the inputs, bool: whether a value exists. Read by a `masked` model only; None: all do.
+        """
+        given = {} if lengths is None else {"lengths": lengths}  # a part for one length need not know of them
+        read = self._with_mask(inputs, lengths, mask) if self.masked else inputs
+        encoding = self.encoder(read, **given)
+        decoding = self.decoder(encoding.context, inputs, **given)
+        made = {} if self.head is None else self.head(read, encoding, decoding, **given)
+        reconstruction = decoding.reconstruction
+        if lengths is not None:
+            reconstruction = reconstruction.masked_fill(past_end(lengths, inputs.shape[1])[..., None], 0)
+        return Output(encoding.context, reconstruction, **made)
+
+    def _with_mask(self, inputs: Tensor, lengths: Tensor | None, mask: Tensor | None) -> Tensor:
+        """The inputs and a channel for each that is 1 where the value exists: (batch, length, 2 * features)."""
+        if mask is None:
+            mask = torch.ones_like(inputs, dtype=torch.bool)
+            if lengths is not None:
+                mask = mask.masked_fill(past_end(lengths, inputs.shape[1])[..., None], False)
+        return torch.cat([inputs, mask.to(inputs.dtype)], dim=-1)

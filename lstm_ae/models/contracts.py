@@ -4,6 +4,7 @@ A part is an `nn.Module` (an initialization is a function) marked with `lstm_ae.
 YAML; the arguments that only the data knows are filled in when the autoencoder is built.
 """
 
+from inspect import signature
 from typing import NamedTuple, Protocol
 
 import torch
@@ -17,20 +18,20 @@ class Encoding(NamedTuple):
 
     context: Tensor  # (batch, context_size)
     states: Tensor  # (batch, steps, state_size): its top layer's output at every step; steps is the input's length,
-    #                 or fewer where the encoder shortens the sequence
+    #                 or fewer where the encoder shortens the sequence; zeros past a sequence's end
 
 
 class Decoding(NamedTuple):
     """What a decoder returns."""
 
     reconstruction: Tensor  # (batch, length, features)
-    last_state: Tensor  # (batch, hidden_size): its top layer's output after the last step that it wrote
+    last_state: Tensor  # (batch, hidden_size): its top layer's output after the last step of a sequence that it wrote
 
 
 class HeadSizes(NamedTuple):
     """What a head may need to know of the data and of the autoencoder that it belongs to."""
 
-    features: int  # values in a step of the input
+    features: int  # values in a step of what the encoder reads
     num_classes: int  # 0 without labels
     context_size: int
     decoder_size: int  # of the decoder's last state
@@ -39,6 +40,7 @@ class HeadSizes(NamedTuple):
     forecast_steps: int = 0  # steps to forecast; 0: there is nothing to forecast
     horizon: int = 0  # how many of them come after the input
     forecast_features: int = 0  # the first so many features are forecast
+    varying: bool = False  # whether sequences have lengths of their own
 
 
 class Encoder(Protocol):
@@ -47,8 +49,15 @@ class Encoder(Protocol):
     context_size: int  # numbers in a context
     causal: bool  # whether the state of a step has seen nothing after that step
 
-    def __call__(self, inputs: Tensor) -> Encoding:
-        """(batch, length, features) -> `Encoding`."""
+    def __call__(self, inputs: Tensor, lengths: Tensor | None = None) -> Encoding:
+        """(batch, length, features) -> `Encoding`.
+
+        Args:
+            inputs: the sequences, padded at their end where they have lengths of their own.
+            lengths: (batch,), int64, given where the data's sequences have lengths of their own. What is past a
+                sequence's end must not change its encoding. An encoder without this parameter is refused there, and so
+                are decoders and heads.
+        """
         ...
 
 
@@ -57,8 +66,11 @@ class Decoder(Protocol):
 
     hidden_size: int  # numbers in its last state
 
-    def __call__(self, context: Tensor, inputs: Tensor) -> Decoding:
-        """Contexts (batch, context_size), and the truth, which may be read in training mode only -> `Decoding`."""
+    def __call__(self, context: Tensor, inputs: Tensor, lengths: Tensor | None = None) -> Decoding:
+        """Contexts (batch, context_size), and the truth, which may be read in training mode only -> `Decoding`.
+
+        With `lengths`, as many steps are written as `inputs` has; those past a sequence's end mean nothing.
+        """
         ...
 
 
@@ -67,13 +79,23 @@ class Head(Protocol):
 
     task: str  # "class" or "forecast"; an attribute of the class itself
 
-    def __call__(self, inputs: Tensor, encoding: Encoding, decoding: Decoding) -> dict[str, Tensor]:
-        """-> {"logits": (batch, num_classes)} or {"forecast": (batch, forecast_steps, forecast_features)}."""
+    def __call__(
+        self, inputs: Tensor, encoding: Encoding, decoding: Decoding, lengths: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """What the encoder read, and what encoder and decoder made of it -> the answer to the task.
+
+        Returns:
+            {"logits": (batch, num_classes)} or {"forecast": (batch, forecast_steps, forecast_features)}.
+        """
         ...
 
 
 class Initialization(Protocol):
-    """Sets the starting weights of a whole autoencoder in place, after all of its parts are built."""
+    """Sets the starting weights of a whole autoencoder in place, after all of its parts are built.
+
+    One that is fitted to data has a further parameter, `inputs`: those of the training part (n, length, features), or
+    None where the weights come from a checkpoint and nothing but the modules that it adds is wanted.
+    """
 
     def __call__(self, model: nn.Module) -> None:
         """Change the parameters of `model`."""
@@ -93,6 +115,19 @@ def require(part: object, key: str, **attributes: type) -> None:
                 f"{key}: {type(part).__name__}.{name} must be {'an' if kind is int else 'a'} {kind.__name__}, "
                 f"and is {found!r}; see lstm_ae/models/contracts.py for what a part of this kind has"
             )
+
+
+def require_lengths(part: object, key: str) -> None:
+    """Check that a part can read sequences of unequal length.
+
+    Raises:
+        UserError: its `forward` takes no lengths.
+    """
+    if "lengths" not in signature(getattr(part, "forward", type(part))).parameters:
+        raise UserError(
+            f"{key}: {type(part).__name__} reads sequences of one length only (its forward takes no lengths), and the "
+            "sequences of this data set have lengths of their own"
+        )
 
 
 def check_shape(found: Tensor | None, expected: tuple[int, ...], what: str) -> None:

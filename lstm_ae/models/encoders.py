@@ -51,22 +51,31 @@ class LSTMEncoder(nn.Module):
         super().__init__()
         self.pooling = pooling
         self.lstm = stacked_lstm(input_size, hidden_size, num_layers, dropout, bidirectional)
+        self.scale_inputs: nn.Module = nn.Identity()  # an initialization may put a `Standardize` in either place
+        self.scale_states: nn.Module = nn.Identity()
         self.context_size = hidden_size * (2 if bidirectional else 1)
         self.causal = not bidirectional
 
-    def forward(self, inputs: Tensor) -> Encoding:
-        """(batch, length, features) -> context (batch, context_size) and states (batch, length, context_size)."""
-        states, (hidden, _) = self.lstm(inputs)
-        return Encoding(states.mean(dim=1) if self.pooling == "mean" else self._last(hidden), states)
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Encoding:
+        """(batch, length, features) -> context (batch, context_size) and states (batch, length, context_size).
 
-    def encode(self, inputs: Tensor) -> Tensor:
+        With `lengths` (batch,) the last state and the mean are those within each sequence's own length.
+        """
+        states, (hidden, _) = self.lstm(self.scale_inputs(inputs), lengths=lengths)
+        states = self.scale_states(states)
+        if self.pooling == "last":
+            return Encoding(self._last(hidden), states)
+        mean = states.mean(dim=1) if lengths is None else states.sum(dim=1) / lengths[:, None]  # zeros past the end
+        return Encoding(mean, states)
+
+    def encode(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The context alone, (batch, context_size): where nobody reads the states, they are not computed."""
         if self.pooling == "mean":
-            return self(inputs).context
-        hidden, _ = self.lstm.last_state(inputs)
+            return self(inputs, lengths).context
+        hidden, _ = self.lstm.last_state(self.scale_inputs(inputs), lengths=lengths)
         return self._last(hidden)
 
     def _last(self, hidden: Tensor) -> Tensor:
         """The top layer's last states, of both directions if there are two, side by side."""
         last = hidden[-2:] if self.lstm.bidirectional else hidden[-1:]  # (directions, batch, hidden_size)
-        return last.transpose(0, 1).flatten(1)
+        return self.scale_states(last.transpose(0, 1).flatten(1))

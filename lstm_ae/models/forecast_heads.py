@@ -25,12 +25,20 @@ class ForecastHead(nn.Module):
         sizes: of the data and the autoencoder.
         residual: forecast the change. The last known value is that of the step before where steps are shifted, else
             the last of the input.
+
+    Raises:
+        ConfigError: sequences with lengths of their own.
     """
 
     task = "forecast"
 
     def __init__(self, sizes: HeadSizes, residual: bool) -> None:
         super().__init__()
+        if sizes.varying:
+            raise ConfigError(
+                "model.head", type(self).__name__, "forecasts from inputs of one length, and the sequences of this "
+                "data set have lengths of their own; cut windows of one length: dataset.window"
+            )  # fmt: skip
         self.sizes = sizes
         self.shifted = sizes.forecast_steps > sizes.horizon
         self.residual = residual
@@ -133,7 +141,7 @@ class ForecastLinear(ForecastHead):
         forecast = self.output(self.dropout(encoding.states if self.shifted else encoding.context))
         if self.skip is not None:
             forecast = forecast + self.skip(self._recent(inputs))
-        forecast = forecast.view(len(inputs), -1, self.sizes.forecast_features)
+        forecast = forecast.view(inputs.shape[0], -1, self.sizes.forecast_features)
         return {"forecast": self.level(forecast.sigmoid() if self.sigmoid else forecast, inputs)}
 
     def _recent(self, inputs: Tensor) -> Tensor:

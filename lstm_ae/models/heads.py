@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from lstm_ae.models.contracts import Decoding, Encoder, Encoding, HeadSizes
+from lstm_ae.models.contracts import Decoding, Encoder, Encoding, HeadSizes, require_lengths
 from lstm_ae.spec import Count, Fraction, part
 
 
@@ -39,7 +39,9 @@ class Classifier(nn.Module):
         input_size = sizes.context_size if source == "context" else sizes.decoder_size
         self.scores = class_scores(input_size, hidden_layers, sizes.num_classes, dropout)
 
-    def forward(self, inputs: Tensor, encoding: Encoding, decoding: Decoding) -> dict[str, Tensor]:
+    def forward(
+        self, inputs: Tensor, encoding: Encoding, decoding: Decoding, lengths: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """{"logits": (batch, num_classes)}."""
         return {"logits": self.scores(encoding.context if self.source == "context" else decoding.last_state)}
 
@@ -65,8 +67,13 @@ class SeparateClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoder(input_size=sizes.features)
+        if sizes.varying:
+            require_lengths(self.encoder, "model.head.encoder")
         self.scores = class_scores(self.encoder.context_size, hidden_layers, sizes.num_classes, dropout)
 
-    def forward(self, inputs: Tensor, encoding: Encoding, decoding: Decoding) -> dict[str, Tensor]:
+    def forward(
+        self, inputs: Tensor, encoding: Encoding, decoding: Decoding, lengths: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """{"logits": (batch, num_classes)}."""
-        return {"logits": self.scores(self.encoder(inputs).context)}
+        given = {} if lengths is None else {"lengths": lengths}
+        return {"logits": self.scores(self.encoder(inputs, **given).context)}

@@ -11,6 +11,7 @@ from lstm_ae.errors import ConfigError
 from lstm_ae.models.contracts import Decoding, Encoding
 from lstm_ae.models.decoders import Activation, InitialStateDecoder, LSTMDecoder
 from lstm_ae.models.encoders import LSTMEncoder
+from lstm_ae.models.lengths import shift
 from lstm_ae.spec import Count, part
 
 
@@ -24,7 +25,8 @@ class PyramidalEncoder(nn.Module):
     strides) steps of the top apart, plus one slice of each level, instead of T. A level of h units costs 4 h (h + its
     inputs) multiplications a step, and twice that backward; the slices of a level are read side by side.
 
-    A length that the strides do not divide is filled with zeros before the first step.
+    A length that the strides do not divide is filled with zeros before the first step, so that the last slice ends
+    where the sequence does; each sequence is filled for itself where lengths differ.
 
     Args:
         input_size: features of a step (the data's).
@@ -51,17 +53,22 @@ class PyramidalEncoder(nn.Module):
         self.top = top(input_size=sizes[-1])
         self.context_size = self.top.context_size
 
-    def forward(self, inputs: Tensor) -> Encoding:
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Encoding:
         """(batch, length, features) -> context (batch, context_size), states (batch, top's steps, context_size).
 
         The top's steps: length / (product of the strides), rounded up.
         """
-        steps = F.pad(inputs, (0, 0, -inputs.shape[1] % math.prod(self.strides), 0))
+        whole = math.prod(self.strides)
+        if lengths is None:
+            steps = F.pad(inputs, (0, 0, -inputs.shape[1] % whole, 0))
+        else:
+            length = -(-inputs.shape[1] // whole) * whole
+            steps, lengths = shift(inputs, -lengths % whole, lengths, length), -(-lengths // whole)
         for encoder, stride in zip(self.lower, self.strides, strict=True):
             assert isinstance(encoder, LSTMEncoder)
             slices = steps.reshape(-1, stride, steps.shape[2])  # (batch * slices, stride, features)
-            steps = encoder.encode(slices).unflatten(0, (len(inputs), -1))
-        return self.top(steps)
+            steps = encoder.encode(slices).unflatten(0, (inputs.shape[0], -1))
+        return self.top(steps, lengths)
 
 
 @part
@@ -93,6 +100,7 @@ class PyramidalDecoder(nn.Module):
         super().__init__()
         check_levels("model.decoder", hidden_sizes, strides)
         self.length = length
+        self.strides = strides
         self.top = top(context_size, hidden_sizes[-1], math.ceil(length / math.prod(strides)))
         if self.top.reads_truth:
             raise ConfigError(
@@ -123,13 +131,17 @@ class PyramidalDecoder(nn.Module):
         )
         self.output = self.lower[0].output
 
-    def forward(self, context: Tensor, inputs: Tensor) -> Decoding:
+    def forward(self, context: Tensor, inputs: Tensor, lengths: Tensor | None = None) -> Decoding:
         """context (batch, context_size) -> the decoding, its last state the top's; `inputs` is not looked at."""
-        written, last_state = self.top(context, inputs)
+        whole = math.prod(self.strides)
+        top_lengths = None if lengths is None else -(-lengths // whole)
+        written, last_state = self.top(context, inputs[:, ::whole], top_lengths)  # a step for each of the top's slices
         for decoder in reversed(self.lower):
             slices = decoder(written.flatten(0, 1), inputs).reconstruction  # (batch * slices, stride, features)
-            written = slices.reshape(len(context), -1, slices.shape[2])
-        return Decoding(written[:, -self.length :], last_state)
+            written = slices.reshape(context.shape[0], -1, slices.shape[2])
+        if lengths is None:
+            return Decoding(written[:, -self.length :], last_state)
+        return Decoding(shift(written, -(-lengths % whole), lengths, inputs.shape[1]), last_state)
 
 
 def check_levels(part: str, hidden_sizes: list[int], strides: list[int]) -> None:

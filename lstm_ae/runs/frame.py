@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import yaml
 
 from lstm_ae.errors import UserError
 from lstm_ae.metrics import Better, find
-from lstm_ae.runs.directory import MAX_FILE, RunDirectory
+from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.lock import is_locked
-from lstm_ae.runs.resume import changes, key_of
+from lstm_ae.runs.overrides import changes, key_of
+from lstm_ae.runs.reading import PROBLEMS, from_yaml, from_yaml_text, read_or_note
 from lstm_ae.runs.settings import EXECUTION_KEYS, SEED_KEYS, flatten
 
 FIELDS = (
@@ -29,7 +29,6 @@ NO_CHOICES = re.compile(r"hydra/|sweep$|experiment$")  # config groups that only
 MAX_ERROR = 100  # characters of a failed run's error in a note
 INTERPOLATION = re.compile(r"\$\{([\w.]+)\}")
 CHOICES = re.compile(r"^    choices:\n((?:      .*\n?)+)", re.MULTILINE)
-YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
 
 History = list[dict[str, float]]
 
@@ -95,7 +94,8 @@ def run_directories(root: Path) -> Iterable[Path]:
     """The run directories in or below `root`."""
 
     def fail(error: OSError) -> None:
-        raise error
+        if error.filename == os.fspath(root):  # else one folder that may not be read would hide all others
+            raise error
 
     for folder, subfolders, files in os.walk(root, onerror=fail):
         numbered = Path(folder).name.isdecimal() and not subfolders and Path(folder) != root
@@ -105,23 +105,27 @@ def run_directories(root: Path) -> Iterable[Path]:
             yield Path(folder)
 
 
-def read_history(path: str | Path) -> History:
-    """The epochs of the run in the directory `path`, over folds their mean; empty where none can be read."""
+def read_history(path: str | Path, inside: bool = False) -> History:
+    """The epochs of the run in the directory `path`, over folds their mean; empty where none can be read.
+
+    A fold (`inside`) has no folds of its own.
+    """
     directory = RunDirectory(path)
-    if directory.folds.is_dir():
-        return mean_history([read_history(fold) for fold in sorted(directory.folds.iterdir())])
+    if directory.folds.is_dir() and not inside:
+        return mean_history([read_history(fold, inside=True) for fold in sorted(directory.folds.iterdir())])
     try:
         return directory.read_metrics()
     except (UserError, OSError):
         return []
 
 
-def read_run(directory: RunDirectory, name: str) -> Contents:
+def read_run(directory: RunDirectory, name: str, inside: bool = False) -> Contents:
     """What a directory holds. A file that is missing or broken becomes a note, never an error.
 
     Args:
         directory: the run.
         name: what tables call it.
+        inside: whether it is a fold, which has no folds of its own; a link could pretend so for ever.
     """
     notes: list[str] = []
 
@@ -138,8 +142,10 @@ def read_run(directory: RunDirectory, name: str) -> Contents:
     choices = attempt(hydra, lambda: read_choices(hydra.read_text(encoding="utf-8")), dict, needed=False)
     config = changed(config, changes(summary))
     folds: list[Contents] = []
-    if directory.folds.is_dir():
-        folds = [read_run(RunDirectory(fold), "") for fold in sorted(directory.folds.iterdir()) if fold.is_dir()]
+    if directory.folds.is_dir() and not inside:
+        folds = [
+            read_run(RunDirectory(fold), "", inside=True) for fold in sorted(directory.folds.iterdir()) if fold.is_dir()
+        ]
         history = mean_history([fold.history for fold in folds])
     else:
         history = attempt(directory.metrics, directory.read_metrics, list, needed=status == "completed")
@@ -174,38 +180,6 @@ def read_run(directory: RunDirectory, name: str) -> Contents:
     return Contents(fields, choices, settings, metrics, deviations, history, config, changes(summary))
 
 
-def read_or_note(notes: list[str], label: str, file: Path, read: Callable[[], Any], kind: type, needed: bool) -> Any:
-    """What `read()` makes of `file`; where that is not a `kind`, an empty one, and `notes` gets the reason.
-
-    Args:
-        notes: of the run.
-        label: what notes call the file.
-        file: where it is.
-        read: reads it.
-        kind: dict or list.
-        needed: whether it is worth a note if there is no such file.
-    """
-    try:
-        if file.stat().st_size > MAX_FILE:
-            raise ValueError("too large")
-        content = read()
-    except FileNotFoundError:
-        if needed:
-            notes.append(f"no {label}")
-        return kind()
-    except (UserError, OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
-        content = None
-    if not isinstance(content, kind):
-        notes.append(f"{label} is broken")
-        return kind()
-    return content
-
-
-def from_yaml(file: Path) -> Any:
-    """What a YAML file holds, as plain values."""
-    return yaml.load(file.read_bytes(), YAML_LOADER)
-
-
 def seconds_of(summary: Mapping[str, Any], history: History) -> float | None:
     """How long the epochs took: as the summary says, else as they say themselves."""
     if is_number(summary.get("seconds")):
@@ -236,8 +210,8 @@ def changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
 def yaml_value(text: str) -> Any:
     """The value that an override gives, as in a config: `1e-3` is a number as well."""
     try:
-        return float(text) if re.fullmatch(r"[+-]?\d+e[+-]?\d+", text) else yaml.load(text, YAML_LOADER)
-    except yaml.YAMLError:
+        return float(text) if re.fullmatch(r"[+-]?\d+e[+-]?\d+", text) else from_yaml_text(text.encode())
+    except PROBLEMS:
         return text
 
 
@@ -330,8 +304,8 @@ def as_text(value: Any) -> Any:
 
 
 def is_number(value: Any) -> bool:
-    """Whether `value` is an int or a float; a bool is neither."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether `value` is an int or a float; a bool is neither, nor is an int that no computer counts with."""
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
 
 
 def natural(text: str) -> list[Any]:

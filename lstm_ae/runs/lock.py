@@ -7,10 +7,30 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 POLL = 0.02  # seconds between two tries
+PATIENCE = 1.0  # seconds
+
+_taken: dict[Path, FileLock] = {}  # locks that this process took before the work began
+
+
+def take(path: Path) -> None:
+    """Take the lock file `path` for this process now; the next `hold` of it, which does the work, lets go of it.
+
+    Raises:
+        filelock.Timeout: another process holds it.
+    """
+    lock = FileLock(path, timeout=PATIENCE, poll_interval=POLL)
+    lock.acquire()
+    _taken[path] = lock
+
+
+def let_go(path: Path) -> None:
+    """Let go of a lock that `take` took, and remove its file."""
+    if path in _taken:
+        _release(_taken.pop(path), path)
 
 
 @contextmanager
-def hold(path: Path, wait: float = 1) -> Iterator[None]:
+def hold(path: Path, wait: float = PATIENCE) -> Iterator[None]:
     """Hold the lock file `path` for this process; it is made if it is missing, and removed at the end.
 
     Args:
@@ -21,12 +41,13 @@ def hold(path: Path, wait: float = 1) -> Iterator[None]:
     Raises:
         filelock.Timeout: another process still holds it.
     """
-    with FileLock(path, timeout=wait, poll_interval=POLL):
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # Windows removes no open file
-                path.unlink()
+    lock = _taken.pop(path, None) or FileLock(path, timeout=wait, poll_interval=POLL)
+    if not lock.is_locked:
+        lock.acquire()
+    try:
+        yield
+    finally:
+        _release(lock, path)
 
 
 def is_locked(path: Path) -> bool:
@@ -38,3 +59,10 @@ def is_locked(path: Path) -> bool:
             return False
     except Timeout:
         return True
+
+
+def _release(lock: FileLock, path: Path) -> None:
+    """Remove the file while it is still ours, then let go."""
+    with suppress(OSError):  # Windows removes no open file, and a disk may have become read-only
+        path.unlink()
+    lock.release()

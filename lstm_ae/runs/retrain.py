@@ -11,15 +11,14 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_ae.config import CONF
-from lstm_ae.errors import UserError
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.frame import Contents, canonical, read_run
-from lstm_ae.runs.resume import check_saved_config, key_of
+from lstm_ae.runs.overrides import key_of
 from lstm_ae.runs.settings import EXECUTION_KEYS, SEED_KEYS, flatten
 from lstm_ae.runs.table import cell
 
 # What belongs to the search that a run came from, or to the time that it was resumed.
-NOT_AGAIN = ("sweep", "resume", "study_name", "workers", "revalidate")
+NOT_AGAIN = ("sweep", "resume", "rerun", "study_name", "workers", "revalidate", "pruner")
 PLAIN = (bool, int, float, str, type(None))
 
 
@@ -27,24 +26,18 @@ def command(runs: pd.DataFrame) -> str:
     """What to type to train again what `runs` trained: one setting, and a run for each of its seeds.
 
     The overrides that the first run was started with, if today's configs make its config of them but for options and
-    values that are then added; otherwise the run's own config file, which does not depend on them. Empty if the run
-    has none that can be read or trusted.
+    values that are then added; otherwise `rerun=`, a line for each run, which reads a run's config as data and nothing
+    else of the directory. Empty if there is no config that can be read.
 
     Args:
         runs: rows of `load_runs`, of one setting.
     """
     first = read_run(RunDirectory(runs["path"].iloc[0]), "")
-    if not first.config:
-        return ""
+    if not first.config or any(key.startswith(("hydra", "defaults")) for key in first.config):
+        return ""  # none, or one that rerun= would refuse
     arguments = reproducing_overrides(first)
     if arguments is None:
-        directory = RunDirectory(first.fields["path"])
-        try:
-            check_saved_config(directory)
-        except UserError:
-            return ""
-        changed = [override for override in first.changes if key_of(override) not in NOT_AGAIN]
-        arguments = [f"--config-path={directory.config.parent}", "--config-name=config", *changed]
+        return "\n  ".join(typed(f"rerun={path}") for path in runs["path"].drop_duplicates())
     flags = []
     for key in SEED_KEYS:
         values = list(dict.fromkeys(map(cell, runs[key].dropna()))) if key in runs else []
@@ -52,7 +45,12 @@ def command(runs: pd.DataFrame) -> str:
             arguments = [argument for argument in arguments if key_of(argument) != key]
             arguments.append(f"{key}={','.join(values)}")
             flags = ["-m"]
-    return " ".join(["python -m lstm_ae.train", *flags, *map(shlex.quote, arguments)])
+    return typed(*flags, *arguments)
+
+
+def typed(*arguments: str) -> str:
+    """The train command with these arguments, as a shell takes it."""
+    return shlex.join(["python", "-m", "lstm_ae.train", *arguments])
 
 
 def reproducing_overrides(run: Contents) -> list[str] | None:
@@ -61,7 +59,7 @@ def reproducing_overrides(run: Contents) -> list[str] | None:
     arguments = [override for override in given if key_of(override) not in NOT_AGAIN]
     try:
         _, options = composed(arguments)
-        chosen = {group: option for group, option in run.choices.items() if options.get(group) != option}
+        chosen = {g: option for g, option in run.choices.items() if options.get(g) != option and g not in NOT_AGAIN}
         arguments = [f"{group}={'null' if option is None else option}" for group, option in chosen.items()] + arguments
         values, _ = composed(arguments)
         changed = {key: value for key, value in run.config.items() if differs(key, values, run.config)}
@@ -91,6 +89,6 @@ def composed(arguments: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def differs(key: str, today: dict[str, Any], then: dict[str, Any]) -> bool:
     """Whether a key that matters to a result has another value; how a run is carried out may be set by today's."""
-    if key in NOT_AGAIN or (key in EXECUTION_KEYS and key not in then):
+    if key.split(".")[0] in NOT_AGAIN or (key in EXECUTION_KEYS and key not in then):
         return False
     return canonical(today.get(key, ...)) != canonical(then.get(key, ...))

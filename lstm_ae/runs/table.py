@@ -17,7 +17,7 @@ from lstm_ae.errors import UserError
 from lstm_ae.metrics import Better, find
 from lstm_ae.runs.filters import unknown
 from lstm_ae.runs.frame import SPREAD, is_number, monitors
-from lstm_ae.runs.resume import key_of
+from lstm_ae.runs.overrides import key_of
 from lstm_ae.runs.settings import EXECUTION_KEYS, SEED_KEYS
 
 GAP = "  "
@@ -62,6 +62,14 @@ class Table:
             else pd.Series(np.nan, self.frame.index)
         )
         return np.isfinite(values.astype(float)) & self.frame["status"].str.contains("completed")
+
+    def data_of(self, rows: np.ndarray) -> set[tuple[str, ...]]:
+        """What data the rows that `rows` is true for were measured on, each as the fingerprints of its runs."""
+        found = set()
+        for row in np.flatnonzero(rows):
+            members = self.members(int(row))
+            found.add(tuple(sorted(set(members["data"][members["status"] == "completed"].dropna()))))
+        return found - {()}
 
     def members(self, row: int) -> pd.DataFrame:
         """The runs behind the row at this position."""
@@ -248,7 +256,8 @@ def cell(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
-    return " ".join(str(value).split())
+    text = " ".join(str(value).split())
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def grid(table: Table) -> list[list[str]]:

@@ -1,5 +1,8 @@
 """What training minimises, and what is measured along the way."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -8,13 +11,16 @@ from lstm_ae.errors import ConfigError
 from lstm_ae.models.autoencoder import Output
 from lstm_ae.spec import Share, part
 
+Number = TypeVar("Number", float, Tensor)
+
 
 @part
 class Objective:
     """loss = lambda * reconstruction + (1 - lambda) * task, with lambda = `reconstruction_weight` in [0, 1].
 
     reconstruction is the mean squared error per value; task is the cross-entropy of the class, or the mean squared
-    error of the forecast. Each is a mean over elements, so runs with other batch sizes and lengths compare.
+    error of the forecast. Each is a mean over elements that exist, so runs with other batch sizes and lengths compare:
+    padding and missing values count nowhere and have no gradient.
 
     Args:
         reconstruction_weight: lambda.
@@ -47,13 +53,11 @@ class Objective:
                 self.time_effect_weight,
                 "must be 1 unless series of a panel are forecast",
             )
-        reconstruction = F.mse_loss(output.reconstruction, batch.inputs)
-        metrics = {"reconstruction": reconstruction}
-        loss = self.reconstruction_weight * reconstruction
+        metrics = {"reconstruction": reconstruction_error(output.reconstruction, batch)}
+        task = None
         if output.logits is not None and batch.labels is not None:
             metrics["cross_entropy"] = F.cross_entropy(output.logits, batch.labels)
             metrics["accuracy"] = output.logits.argmax(dim=1).eq(batch.labels).float().mean()
-            loss = loss + (1 - self.reconstruction_weight) * metrics["cross_entropy"]
         elif output.forecast is not None and batch.targets is not None:
             error = output.forecast - batch.targets
             squares = error.square()
@@ -61,11 +65,25 @@ class Objective:
             metrics["forecast_unseen"] = batch.unseen(squares).mean()
             if squares.shape[1] > batch.horizon:
                 metrics["forecast_seen"] = squares[:, : -batch.horizon, 0].mean()
-            task = metrics["forecast"]
             if training and self.time_effect_weight < 1 and batch.time is not None:
                 task = time_effect_loss(error, batch.time, self.time_effect_weight)
-            loss = loss + (1 - self.reconstruction_weight) * task
-        return {"loss": loss, **metrics}
+        return {"loss": self.total(metrics, task), **metrics}
+
+    def total(self, metrics: Mapping[str, Number], task: Number | None = None) -> Number:
+        """The loss that these metrics make; `task`: instead of the one among them."""
+        loss = self.reconstruction_weight * metrics["reconstruction"]
+        if task is None:
+            task = metrics.get("cross_entropy", metrics.get("forecast"))
+        return loss if task is None else loss + (1 - self.reconstruction_weight) * task
+
+
+def reconstruction_error(reconstruction: Tensor, batch: Sequences) -> Tensor:
+    """The mean squared error over the values of `batch` that exist, a scalar."""
+    exists = batch.exists()
+    if exists is None:
+        return F.mse_loss(reconstruction, batch.inputs)
+    error = (reconstruction - batch.inputs).masked_fill(~exists, 0)
+    return error.square().sum() / exists.sum().clamp(min=1)
 
 
 def time_effect_loss(error: Tensor, time: Tensor, weight: float) -> Tensor:

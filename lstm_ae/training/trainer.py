@@ -14,8 +14,9 @@ from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.kernels import backend_of, clip_and_step
 from lstm_ae.metrics import Better
-from lstm_ae.models.inference import EVALUATION_BATCH, evaluating
+from lstm_ae.models.inference import EVALUATION_BATCH, apply, evaluating
 from lstm_ae.spec import Count, Positive, part
+from lstm_ae.stopping import stop_if_asked
 from lstm_ae.training import checkpoint
 from lstm_ae.training.checkpoint import load_weights
 from lstm_ae.training.objective import Objective
@@ -27,32 +28,49 @@ KEPT_OPTIONS = ("lr", "weight_decay")  # of the optimizer: on resuming the confi
 
 
 class Means:
-    """Running means of named scalars, weighted by batch size, kept on the device in double precision."""
+    """Running means of an objective's metrics over the elements that exist, kept on the device in double precision.
 
-    def __init__(self) -> None:
+    Each metric is weighted by the sequences of its batch. Where they have lengths of their own or values are missing,
+    the reconstruction is weighted by the values that exist, and the loss is made of the means at the end: then no mean
+    depends on which sequences met in a batch.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
         self.count = 0
         self.names: list[str] = []
         self.sums: Tensor | None = None
+        self.values: Tensor | None = None  # how many exist, where that differs from sequence to sequence
 
-    def add(self, metrics: dict[str, Tensor], count: int) -> None:
-        """Add the means of a batch of `count` sequences, without waiting for the device."""
-        values = torch.stack([value.detach() for value in metrics.values()]).double() * count
+    def add(self, metrics: dict[str, Tensor], batch: Sequences) -> None:
+        """Add the means of a batch, without waiting for the device."""
+        values = torch.stack([value.detach() for value in metrics.values()]).double() * len(batch)
         self.names = list(metrics)
+        exists = batch.exists()
+        if exists is not None:
+            count = exists.sum().double()
+            values[self.names.index("reconstruction")] *= count / len(batch)
+            self.values = count if self.values is None else self.values + count
         self.sums = values if self.sums is None else self.sums + values
-        self.count += count
+        self.count += len(batch)
 
     def read(self) -> dict[str, float]:
         """The means so far; waits for the device."""
         assert self.sums is not None
-        return dict(zip(self.names, (self.sums / self.count).tolist(), strict=True))
+        means = dict(zip(self.names, (self.sums / self.count).tolist(), strict=True))
+        if self.values is not None:
+            means["reconstruction"] *= self.count / max(self.values.item(), 1)
+            means["loss"] = self.objective.total(means)
+        return means
 
 
 def evaluate(model: nn.Module, objective: Objective, part: Sequences, prefix: str) -> dict[str, float]:
     """The metrics of `part` (on the model's device), each as `prefix`/name."""
-    means = Means()
+    means = Means(objective)
     with evaluating(model):
-        for batch in part.chunks(EVALUATION_BATCH):
-            means.add(objective(model(batch.inputs), batch), len(batch))
+        for batch in (part if part.lengths is None else part[part.lengths.argsort()]).chunks(EVALUATION_BATCH):
+            batch = batch.trimmed()
+            means.add(objective(apply(model, batch), batch), batch)
     return {f"{prefix}/{name}": value for name, value in means.read().items()}
 
 
@@ -159,11 +177,12 @@ class Trainer:
         batches = math.ceil(len(data.train) / data.batch_size)
         batches = min(batches, self.max_batches or batches)
         shuffled = data.train.shuffled(data.batch_size, generator, by_time=objective.time_effect_weight < 1)
-        means, bar = Means(), BatchBar(epoch, self.max_epochs, batches)
+        means, bar = Means(objective), BatchBar(epoch, self.max_epochs, batches)
         for index, batch in zip(range(batches), shuffled, strict=False):
+            stop_if_asked()
             if data.augment is not None:
                 batch = replace(batch, inputs=data.augment(batch.inputs, generator))
-            means.add(step(batch, (epoch - 1 + (index + 0.5) / batches) / self.max_epochs), len(batch))
+            means.add(step(batch, (epoch - 1 + (index + 0.5) / batches) / self.max_epochs), batch)
             if bar.is_due():
                 check_finite(bar.show(means.read()), "loss", epoch, directory)
         bar.close()
@@ -184,7 +203,7 @@ class Trainer:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
             with torch.autocast(device_type, torch.bfloat16, enabled=self.mixed_precision):
-                metrics = objective(model(batch.inputs), batch, training=True)
+                metrics = objective(apply(model, batch), batch, training=True)
             optimizer.zero_grad()
             metrics["loss"].backward()
             clip_and_step(optimizer, self.gradient_clip_norm, backend)
@@ -203,7 +222,7 @@ class Trainer:
         if self.mixed_precision and data.train.inputs.device.type != "cuda":
             raise ConfigError("trainer.mixed_precision", True, "needs a CUDA device (device=cuda)")
         with evaluating(model):
-            names = list(objective(model(data.val.inputs[:2]), data.val[:2]))
+            names = list(objective(apply(model, data.val[:2]), data.val[:2]))
         measured = [f"{part}/{name}" for part in ("val", "train") for name in names]
         for monitor in monitors:
             if monitor not in measured:

@@ -79,3 +79,25 @@ def test_augmentation_knows_the_image(order):
     expected = same.augment(same.train.inputs[:4], torch.Generator().manual_seed(0))
     assert not torch.equal(moved, data.train.inputs[:4])
     assert torch.equal(moved.flatten(1), expected.flatten(1))
+
+
+def test_permuted_pixels_are_the_same_pixels_in_one_order_for_all_images():
+    options = {"batch_size": 8, "val_fraction": 0.2, "test_fraction": 0.2, "seed": 0}
+    still = partial(Augment, shift=0, rotation=0)
+    plain = digits("pixels", augment=still, **options)
+    one, other = (digits("permuted", augment=still, order_seed=seed, **options) for seed in (0, 1))
+    order = list(one.spec.reading_order)
+    assert sorted(order) == list(range(64)) and order != list(other.spec.reading_order)
+    assert torch.equal(one.train.inputs, plain.train.inputs[:, order]) and torch.equal(
+        one.test.labels, plain.test.labels
+    )
+    assert torch.equal(one.spec.as_images(one.test.inputs), plain.spec.as_images(plain.test.inputs))
+
+
+def test_permuted_images_are_moved_as_images():
+    options = {"batch_size": 8, "val_fraction": 0.2, "test_fraction": 0.2, "seed": 0}
+    plain, permuted = (
+        digits(order, augment=partial(Augment, shift=1, rotation=9), **options) for order in ("pixels", "permuted")
+    )
+    moved = [data.augment(data.train.inputs, torch.Generator().manual_seed(3)) for data in (plain, permuted)]
+    torch.testing.assert_close(permuted.spec.as_images(moved[1]), plain.spec.as_images(moved[0]))

@@ -69,7 +69,7 @@ def test_one_step_is_the_forecast_of_the_window(head, scaling, options):
     times = test.time[:, None] + torch.arange(spec.length)
     known = torch.from_numpy(data.panel.values)[test.series[:, None], times]
     rolled = roll_out(make_forecaster(model, data, test.series), known, spec.horizon, spec.length)
-    forecast = predict(model, test.inputs).forecast[:, -spec.horizon :, :1]
+    forecast = predict(model, test).forecast[:, -spec.horizon :, :1]
     expected = (test.scaler.first(1)).inverse(forecast)[..., 0]
     assert rolled.shape == test.truth().shape
     torch.testing.assert_close(rolled, expected.double(), rtol=1e-4, atol=1e-3)

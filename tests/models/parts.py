@@ -66,9 +66,12 @@ def make_autoencoder(
     bidirectional=False,
     hidden_layers=(),
     initialization=OPEN_GATE,
+    pooling="last",
+    varying=False,
+    masked=False,
     **decoder_options,
 ):
-    shared = {"num_layers": num_layers, "bidirectional": bidirectional}
+    shared = {"num_layers": num_layers, "bidirectional": bidirectional, "pooling": pooling}
     return Autoencoder(
         length,
         features,
@@ -77,4 +80,6 @@ def make_autoencoder(
         decoder=partial(make_decoder, decoder, num_layers=num_layers, dropout=dropout, **decoder_options),
         head=make_head(head, hidden_layers, dropout, **shared),
         initialization=initialization,
+        varying=varying,
+        masked=masked,
     )

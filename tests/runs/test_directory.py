@@ -161,8 +161,50 @@ def test_a_mistake_on_resuming_leaves_the_run_as_it_was(begun):
     before = begun.summary.read_text()
     mistake(begun, resumed_with=["trainer.max_epochs=-1"])
     assert begun.summary.read_text() == before
+    for exception in (RuntimeError("a bug"), Stopped(15)):
+        with pytest.raises(type(exception)), begun.recording(resumed_with=["trainer.max_epochs=9"]):
+            begun.update_summary(threads=1)
+            assert begun.read_summary()["status"] == "running"
+            raise exception
+        assert begun.summary.read_text() == before
     mistake(begun, trained=1, resumed_with=["trainer.max_epochs=9"])
     assert begun.read_summary()["status"] == "failed"
+
+
+def test_a_killed_run_that_is_resumed_in_vain_says_how_that_ended(begun):
+    train_an_epoch(begun)
+    begun.update_summary(status="running")
+    with pytest.raises(Stopped), begun.recording(resumed_with=[]):
+        raise Stopped(15)
+    assert begun.read_summary()["status"] == "stopped"
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError(30, "Read-only file system")])
+def test_a_full_disk_is_told_once_and_keeps_the_last_summary(directory, error, monkeypatch):
+    def fail(*_):
+        raise error
+
+    with pytest.raises(OSError, match=error.strerror), directory.recording():
+        train_an_epoch(directory)
+        monkeypatch.setattr("lstm_ae.files._to_disk", fail)
+        directory.update_summary(status="completed")
+    monkeypatch.undo()
+    assert directory.read_summary()["status"] == "running"
+    assert not list(directory.path.glob(".*.json")) and not directory.lock.exists()
+
+
+@pytest.mark.parametrize("name", [".hydra", "figures", "train.log", "checkpoints/best.pt"])
+def test_a_link_in_a_run_leads_nowhere(directory, tmp_path_factory, name):
+    train_an_epoch(directory)
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "config.yaml").write_text("theirs")
+    (directory.path / name).symlink_to(outside)
+    with pytest.raises(UserError, match="is a symbolic link"), directory.recording(resumed_with=[]):
+        pass
+    with pytest.raises(UserError, match="is a symbolic link"):
+        directory.output(None)
+    assert (outside / "config.yaml").read_text() == "theirs"
+    assert directory.output(str(outside / "new")).is_dir()
 
 
 def test_resumes_are_recorded_and_outdated_results_dropped(directory):
@@ -170,10 +212,12 @@ def test_resumes_are_recorded_and_outdated_results_dropped(directory):
         train_an_epoch(directory)
         directory.update_summary(status="completed", data="123abc", best=0.3, test={"test/loss": 0.25})
     with directory.recording(resumed_with=["trainer.max_epochs=9"]):
+        assert "best" in directory.read_summary()  # nothing is written before everything is checked
+        directory.update_summary(threads=1)
         assert not {"best", "test"} & set(directory.read_summary())
         train_an_epoch(directory)
     with directory.recording(resumed_with=[]):
-        pass
+        directory.update_summary(threads=1)
     summary = directory.read_summary()
     assert summary["resumes"] == [{"epoch": 1, "overrides": ["trainer.max_epochs=9"]}, {"epoch": 2, "overrides": []}]
     assert summary["data"] == "123abc"
@@ -186,13 +230,11 @@ def test_a_new_run_keeps_nothing_of_an_older_one_in_the_same_place(directory):
 
 
 def test_changed_data_is_refused_on_resuming(directory):
-    directory.record_data("123abc", resume=False)
-    directory.record_data("123abc", resume=True)
-    with pytest.raises(UserError, match=r"data set has changed.*123abc.*456def"):
-        directory.record_data("456def", resume=True)
-    assert directory.read_summary()["data"] == "123abc"
-    directory.record_data("456def", resume=False)
-    assert directory.read_summary()["data"] == "456def"
+    directory.check_data("123abc", "resume")  # an older run, which wrote nothing down
+    directory.update_summary(data="123abc")
+    directory.check_data("123abc", "resume")
+    with pytest.raises(UserError, match=r"resume=.*data set has changed.*123abc.*456def"):
+        directory.check_data("456def", "resume")
 
 
 def test_one_process_at_a_time(directory):

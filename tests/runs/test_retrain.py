@@ -55,10 +55,10 @@ def again(path):
 def test_the_same_config(tmp_path, overrides):
     then = begin(tmp_path / "0", *overrides)
     arguments = again(tmp_path)
-    assert not any(argument.startswith(("--config-path", "sweep=", "-m")) for argument in arguments)
+    assert not any(argument.startswith(("rerun=", "pruner", "sweep=", "-m")) for argument in arguments)
     today = job(composed(arguments))
     different = {key for key in today.keys() | then.keys() if today.get(key) != then.get(key)}
-    assert different <= set(retrain.NOT_AGAIN)
+    assert {key.split(".")[0] for key in different} <= set(retrain.NOT_AGAIN)
 
 
 def test_seeds_become_a_multirun(tmp_path):
@@ -79,7 +79,16 @@ def test_a_config_that_todays_configs_cannot_make_is_named_by_its_file(tmp_path)
     begin(tmp_path, "trainer.max_epochs=5")
     config = tmp_path / ".hydra/config.yaml"
     config.write_text(config.read_text() + "gone: 1\n")
-    assert again(tmp_path) == [f"--config-path={config.parent}", "--config-name=config"]
+    assert again(tmp_path) == [f"rerun={tmp_path}"]
+
+
+def test_several_of_them_get_a_line_each(tmp_path):
+    for seed in (0, 1):
+        begin(tmp_path / str(seed), f"seed={seed}")
+        config = tmp_path / str(seed) / ".hydra/config.yaml"
+        config.write_text(config.read_text() + "gone: 1\n")
+    lines = retrain.command(load_runs(tmp_path)).splitlines()
+    assert [line.split()[-1] for line in lines] == [f"rerun={tmp_path / str(seed)}" for seed in (0, 1)]
 
 
 @pytest.mark.parametrize("text", ["gone: 1\nhydra: {job: {env_set: {HARM: done}}}\n", "[", None])

@@ -1,59 +1,98 @@
 """The detectors of a run: its network, and the naive ones beside it, on the same windows with the same rules."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
-from lstm_ae.anomalies.naive import naive_detectors
+from lstm_ae.anomalies.naive import Z_SCORE, naive_detectors
 from lstm_ae.anomalies.overlap import Cut, Overlap, Reduction, Smoothing
 from lstm_ae.anomalies.scorers import Scorer
 from lstm_ae.data.panel_scaling import own_scaler
+from lstm_ae.data.panel_windows import interpolated
 from lstm_ae.data.sequence_data import SequenceData
+from lstm_ae.errors import UserError
 from lstm_ae.models.autoencoder import Autoencoder
 from lstm_ae.models.inference import evaluating
-from lstm_ae.spec import DataSpec, Scaler
+from lstm_ae.spec import Scaler
 
 NETWORK = "network"
+HeldOut = Sequence[tuple[str, np.ndarray]]  # series (steps, features) with their names
+
 FITTED_ERRORS = 20_000_000  # numbers that a scorer is fitted on, at most: 160 MB
 
 
 class Network:
-    """What a trained model makes wrong of windows, in its scaled units.
+    """What a trained model makes wrong of windows.
 
     A model that forecasts is judged by the step after its input, one that does not by the reconstruction of its input.
 
+    Errors are in the units in which the run scales values. Where it scales each window by its own values, they are
+    converted to original units over the standard deviation of the channel in training: a window that hardly varies
+    would otherwise turn its noise into alarms.
+
     Args:
-        model, spec, scaler: of the run; without a scaler each window is scaled by its own range.
+        model: of the run.
+        data: of the run; says how windows are scaled.
         stride: steps from one window to the next; None: a tenth of a window. A forecast is made for every step.
     """
 
-    def __init__(self, model: Autoencoder, spec: DataSpec, scaler: Scaler | None, stride: int | None) -> None:
-        self.model, self.spec, self.scaler = model, spec, scaler
+    def __init__(self, model: Autoencoder, data: SequenceData, stride: int | None) -> None:
+        self.model, self.spec, self.scaler = model, data.spec, data.scaler
+        self.series_scalers = {} if self.scaler or self.spec.own_range else scalers_by_series(data)
+        self.unit = deviations(data) if self.spec.own_range else None
+        spec = self.spec
         self.forecasts = model.head is not None and model.head.task == "forecast"
         length = spec.length
         self.cut = Cut(length + 1, length, 1) if self.forecasts else Cut(length, 0, stride or max(1, length // 10))
         names = spec.feature_names or tuple(str(i) for i in range(spec.features))
         self.channels = names[: spec.forecast_features] if self.forecasts else names
 
-    def scaled(self, windows: np.ndarray) -> np.ndarray:
-        """Windows (batch, span, features) in original units as the model was trained on them; NaN stays NaN."""
+    def scaled(self, windows: np.ndarray, series: str | None = None) -> np.ndarray:
+        """Windows (batch, span, features) in original units as the model was trained on them; NaN stays NaN.
+
+        Args:
+            windows: of one series.
+            series: its name, where each series has its own scaling; a run on one series scales any other by that.
+
+        Raises:
+            UserError: the run was not trained on this series, and scales each by its own past.
+        """
         values = torch.from_numpy(windows)
-        scaler = self.scaler or own_scaler(values[:, : self.spec.length], self.spec.own_range)
+        scaler = self.scaler
+        if scaler is None and self.spec.own_range:
+            scaler = own_scaler(values[:, : self.spec.length], self.spec.own_range, self.spec.own_standardized)
+        elif scaler is None and len(self.series_scalers) == 1:
+            scaler = next(iter(self.series_scalers.values()))
+        elif scaler is None:
+            scaler = self.series_scalers.get(series or "")
+        if scaler is None:
+            raise UserError(
+                f"series {series!r}: the run scales each series by its own past (dataset.scaling=series) and knows "
+                "none of this one; train with dataset.scaling=train or window to score others"
+            )
         return scaler.transform(values).numpy()
 
-    def errors(self, scaled: np.ndarray) -> np.ndarray:
-        """Scaled windows (batch, span, features) -> errors (batch, span - first, channels).
+    def units(self, windows: np.ndarray) -> np.ndarray:
+        """What errors of scaled windows are multiplied by, (batch, 1, features); see the class."""
+        if self.unit is None:
+            return np.ones((1, 1, windows.shape[2]))
+        read = torch.from_numpy(windows[:, : self.spec.length])
+        scaler = own_scaler(read, self.spec.own_range, self.spec.own_standardized)
+        assert isinstance(scaler.high, torch.Tensor)
+        return (scaler.high - scaler.low).numpy() / self.unit
 
-        A missing value is filled: by 0 for a model that reads which values are missing, else by interpolation within
-        the window. It has no error.
+    def errors(self, scaled: np.ndarray) -> np.ndarray:
+        """Scaled windows (batch, span, features) -> errors in scaled units (batch, span - first, channels).
+
+        A missing value has no error; the model reads it interpolated within the window, as in training.
         """
-        missing = np.isnan(scaled)
-        filled = np.where(missing, 0, scaled) if self.spec.masked else interpolated(scaled)
+        read = scaled[:, : self.spec.length]
         device = next(self.model.parameters()).device
-        known = ~torch.from_numpy(missing[:, : self.spec.length]).to(device) if self.spec.masked else None
-        inputs = torch.from_numpy(filled[:, : self.spec.length]).float().to(device)
+        known = ~torch.from_numpy(np.isnan(read)).to(device) if self.spec.masked else None
+        inputs = torch.from_numpy(filled(read)).float().to(device)
         with evaluating(self.model):
             output = self.model(inputs) if known is None else self.model(inputs, None, known)
         if self.forecasts:
@@ -65,16 +104,30 @@ class Network:
         return truth - made.cpu().double().numpy()
 
 
-def interpolated(windows: np.ndarray) -> np.ndarray:
-    """Missing values of (batch, steps, features) by linear interpolation within each window; 0 where all are missing."""
-    filled = windows.copy()
-    missing = np.isnan(windows)
-    for row, channel in zip(*missing.any(1).nonzero(), strict=True):
-        gap = missing[row, :, channel]
-        steps = np.arange(len(gap))
-        known = windows[row, ~gap, channel]
-        filled[row, gap, channel] = np.interp(steps[gap], steps[~gap], known) if len(known) else 0
-    return filled
+def deviations(data: SequenceData) -> np.ndarray:
+    """The standard deviation of each channel over the training part in original units, (features,); 1 for constants."""
+    part = data.train[:: max(1, data.train.inputs.numel() // FITTED_ERRORS)]
+    values = data.scaler_of(part).inverse(part.inputs.double())
+    found = values.std((0, 1), correction=0).cpu().numpy()
+    return np.where(found > 1e-12 * np.abs(values.mean((0, 1)).cpu().numpy()), found, 1)
+
+
+def scalers_by_series(data: SequenceData) -> dict[str, Scaler]:
+    """The scaling of each series of a panel, by its name."""
+    found: dict[str, Scaler] = {}
+    for part in (data.train, data.val, data.test):
+        if data.panel is None or part.series is None or part.low is None or part.high is None:
+            continue
+        series = part.series.cpu().numpy()
+        for row, first in zip(*np.unique(series, return_index=True), strict=True):
+            bounds = (bound[first].cpu().double() for bound in (part.low, part.high))
+            found.setdefault(data.panel.series[row], Scaler(*bounds))
+    return found
+
+
+def filled(windows: np.ndarray) -> np.ndarray:
+    """Missing values of (batch, steps, features) interpolated within each window; 0 where a window has none at all."""
+    return np.nan_to_num(interpolated(windows)) if np.isnan(windows).any() else windows
 
 
 @dataclass(frozen=True)
@@ -94,26 +147,22 @@ class Detectors:
         """The names of the scores: `score`, `score/CHANNEL`, ... and the naive detectors' names."""
         return ["score", *(f"score/{name}" for name in self.network.channels), *self.naive]
 
-    def residuals(self, windows: np.ndarray) -> dict[str, np.ndarray]:
-        """The errors of each detector on windows (batch, span, features) in original units."""
+    def residuals(self, windows: np.ndarray, series: str | None = None) -> dict[str, np.ndarray]:
+        """The errors of each detector on windows (batch, span, features) of a series, in original units."""
         network = self.network
-        scaled = network.scaled(windows)
-        found = {NETWORK: network.errors(scaled)}
-        last = interpolated(scaled)[:, network.cut.span - network.spec.length :]  # as long as the training windows
+        scaled, units = network.scaled(windows, series), network.units(windows)
+        found = {NETWORK: network.errors(scaled) * units[..., : len(network.channels)]}
+        last = filled(scaled)[:, network.cut.span - network.spec.length :]  # as long as the training windows
         missing = np.isnan(scaled[:, network.cut.first :])
         for name, detector in self.naive.items():
             errors = detector(last)[:, network.spec.length - (network.cut.span - network.cut.first) :]
-            found[name] = np.where(missing, np.nan, errors)
+            found[name] = np.where(missing, np.nan, errors if name == Z_SCORE else errors * units)
         return found
 
-    def scores(self, windows: np.ndarray) -> np.ndarray:
-        """Windows in original units (batch, span, features) -> (batch, span - first, columns)."""
-        parts = [self.scorers[name](errors) for name, errors in self.residuals(windows).items()]
+    def scores(self, windows: np.ndarray, series: str | None = None) -> np.ndarray:
+        """Windows of a series in original units (batch, span, features) -> (batch, span - first, columns)."""
+        parts = [self.scorers[name](errors) for name, errors in self.residuals(windows, series).items()]
         return np.concatenate([parts[0], *(part[..., :1] for part in parts[1:])], axis=-1)
-
-    def stream(self, reduction: Reduction, smooth: int) -> "Stream":
-        """A fresh scoring of one series; see `Stream`."""
-        return Stream(self, reduction, smooth)
 
 
 class Stream:
@@ -121,13 +170,15 @@ class Stream:
 
     Args:
         detectors: of a run.
+        series: its name.
         reduction: of the windows that cover a step.
         smooth: steps of a centred moving mean over the scores; 1: none.
     """
 
-    def __init__(self, detectors: Detectors, reduction: Reduction, smooth: int) -> None:
+    def __init__(self, detectors: Detectors, series: str, reduction: Reduction, smooth: int) -> None:
         features, columns = detectors.network.spec.features, len(detectors.columns)
-        self.overlap = Overlap(detectors.scores, detectors.network.cut, features, columns, reduction)
+        errors = partial(detectors.scores, series=series)
+        self.overlap = Overlap(errors, detectors.network.cut, features, columns, reduction)
         self.smoothing = Smoothing(smooth, columns + 1)
 
     def push(self, values: np.ndarray) -> np.ndarray:
@@ -142,22 +193,20 @@ class Stream:
         return np.concatenate([self.smoothing.push(self.overlap.finish()), self.smoothing.finish()])
 
 
-def fit_detectors(
-    network: Network, data: SequenceData, held_out: list[np.ndarray], scorer: Callable[[], Scorer]
-) -> Detectors:
+def fit_detectors(network: Network, data: SequenceData, held_out: HeldOut, scorer: Callable[[], Scorer]) -> Detectors:
     """Fit the naive detectors on the training part, and a scorer for each detector on held-out series.
 
     Args:
         network: of the run.
         data: of the run.
-        held_out: series (steps, features) in original units, taken for normal.
+        held_out: see `validation_series`.
         scorer: makes an empty one.
     """
     naive = dict(naive_detectors(data.train, network.model.encoder.context_size))
     detectors = Detectors(network, naive, {name: scorer() for name in (NETWORK, *naive)})
     gathered: dict[str, list[np.ndarray]] = {name: [] for name in detectors.scorers}
-    for windows in held_out_windows(network, held_out):
-        for name, errors in detectors.residuals(windows).items():
+    for series, windows in held_out_windows(network, held_out):
+        for name, errors in detectors.residuals(windows, series).items():
             gathered[name].append(errors.reshape(-1, errors.shape[-1]))
     for name, parts in gathered.items():
         errors = np.concatenate(parts)
@@ -165,41 +214,43 @@ def fit_detectors(
     return detectors
 
 
-def held_out_windows(network: Network, held_out: list[np.ndarray]) -> Iterator[np.ndarray]:
+def held_out_windows(network: Network, held_out: HeldOut) -> Iterator[tuple[str, np.ndarray]]:
     """Windows of held-out series, some at a time; evenly thinned where they are more than a scorer is fitted on."""
     cut = network.cut
     views = [
-        np.moveaxis(np.lib.stride_tricks.sliding_window_view(values, cut.span, axis=0), -1, 1)[:: cut.stride]
-        for values in held_out
+        (name, np.moveaxis(np.lib.stride_tricks.sliding_window_view(values, cut.span, axis=0), -1, 1)[:: cut.stride])
+        for name, values in held_out
         if len(values) >= cut.span
     ]
-    total = sum(len(view) for view in views) * (cut.span - cut.first) * len(network.channels)
+    total = sum(len(view) for _, view in views) * (cut.span - cut.first) * len(network.channels)
     thinned = max(1, -(-total // FITTED_ERRORS))
     batch = cut.batch(network.spec.features)
-    for view in views:
+    for name, view in views:
         chosen = view[::thinned]
         for start in range(0, len(chosen), batch):
-            yield np.ascontiguousarray(chosen[start : start + batch])
+            yield name, chosen[start : start + batch].copy()
 
 
-def validation_series(data: SequenceData) -> list[np.ndarray]:
-    """What the run was validated on, as series (steps, features) in original units.
+def validation_series(data: SequenceData) -> HeldOut:
+    """What the run was validated on, as series (steps, features) in original units, each with its name.
 
     Windows of a panel that follow each other are put together again; other sequences stand for themselves.
     """
     part = data.val
     if data.panel is None or part.series is None or part.time is None:
-        scaler = data.scaler_of(part)
-        lengths = part.lengths if part.lengths is not None else torch.full((len(part),), part.inputs.shape[1])
-        values = scaler.inverse(part.inputs.double())
+        values = data.scaler_of(part).inverse(part.inputs.double())
         if part.mask is not None:
             values = torch.where(part.mask, values, torch.nan)
-        return [sequence[:length].cpu().numpy() for sequence, length in zip(values, lengths.tolist(), strict=True)]
+        lengths = [part.inputs.shape[1]] * len(part) if part.lengths is None else part.lengths.tolist()
+        return [("", one[:length].cpu().numpy()) for one, length in zip(values, lengths, strict=True)]
     span = data.spec.length + part.horizon
     order = np.lexsort([part.time.cpu(), part.series.cpu()])
     series, time = part.series.cpu().numpy()[order], part.time.cpu().numpy()[order]
     apart = np.flatnonzero((np.diff(series) != 0) | (np.diff(time) > span)) + 1
     return [
-        data.panel.values[series[group[0]], time[group[0]] : time[group[-1]] + span]
+        (
+            data.panel.series[series[group[0]]],
+            data.panel.values[series[group[0]], time[group[0]] : time[group[-1]] + span],
+        )
         for group in np.split(np.arange(len(series)), apart)
     ]

@@ -1,4 +1,4 @@
-"""Flagged steps that follow each other, as intervals: from when to when, how bad, and which channel is most to blame."""
+"""Flagged steps that follow each other, as intervals: from when to when, how bad, and which channel is to blame."""
 
 from dataclasses import dataclass
 from typing import Any

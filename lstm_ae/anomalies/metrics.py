@@ -1,7 +1,7 @@
 """How well scores and flags find labelled anomalies. Nothing here adjusts a point: a hit counts where it is.
 
-Every function takes flat arrays over time: labels (bool), scores (higher is more anomalous), flags (bool). Several series
-stand one behind the other, with `boundaries` where the next one begins, so that no event spans two of them.
+Every function takes flat arrays over time: labels (bool), scores (higher is more anomalous), flags (bool). Several
+series stand one behind the other, with `boundaries` where the next one begins, so that no event spans two of them.
 
 `tests/anomalies/test_metrics.py` compares all of it with constants of independent implementations.
 """
@@ -60,7 +60,7 @@ def event_counts(labels: np.ndarray, flags: np.ndarray, boundaries: Sequence[int
     return found, len(true) - found, alarms
 
 
-def event_f1(found: int, missed: int, alarms: int) -> dict[str, float]:
+def event_f1(found: float, missed: float, alarms: float) -> dict[str, float]:
     """Precision, recall and F1 of events from `event_counts`, possibly of many files."""
     return precision_recall_f1(found, found + alarms, found + missed)
 
@@ -147,8 +147,8 @@ def _margins(true: np.ndarray, limits: np.ndarray, steps: int, width: int) -> tu
 def period(values: np.ndarray) -> int:
     """The steps after which a series repeats itself best: the highest local maximum of its autocorrelation.
 
-    The buffer of VUS in the benchmark TSB-AD (Liu and Paparrizos, 2024) is chosen like this. Only the first 20,000 steps
-    are read; a series without a period of `PERIODS` steps has `DEFAULT_BUFFER`.
+    The benchmark TSB-AD (Liu and Paparrizos, 2024) chooses the buffer of VUS like this. Only the first 20,000 steps are
+    read; a series without a period of `PERIODS` steps has `DEFAULT_BUFFER`.
     """
     values = np.nan_to_num(values[:20_000] - np.nanmean(values[:20_000]))
     size = 2 ** int(2 * len(values) - 1).bit_length()

@@ -4,30 +4,36 @@ They read the same windows as the network, scaled alike, and their errors are sc
 Each is made of training windows (n, length, features) and called with windows (batch, length, features).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from sklearn.decomposition import PCA
 
 from lstm_ae.data.sequence_data import Sequences
 
+Detector = Callable[[np.ndarray], np.ndarray]
+
+Z_SCORE = "moving_z_score"
+
 LARGEST_NEIGHBOURHOOD = 2000  # training windows that a window is compared with, at most
-FITTED = 20_000  # training windows that principal components are fitted on, at most
+FITTED = 20_000_000  # values that the detectors are fitted on, at most: 160 MB
 
 
-def naive_detectors(
-    train: Sequences, context_size: int
-) -> "dict[str, MovingZScore | SubsequencePCA | NearestNeighbour]":
+def naive_detectors(train: Sequences, context_size: int) -> dict[str, Detector]:
     """The detectors by their names, fitted on the training part.
 
     Args:
-        train: its windows, scaled; at most `FITTED` of them, evenly spaced, are read.
+        train: its windows, scaled; of many, evenly spaced ones that hold `FITTED` values are read.
         context_size: numbers in the run's context.
     """
-    positions = torch.linspace(0, len(train) - 1, min(FITTED, len(train)), dtype=torch.float64).round().long()
+    count = min(len(train), max(2, FITTED // train.inputs[0].numel()))
+    positions = torch.linspace(0, len(train) - 1, count, dtype=torch.float64).round().long()
     windows = train.inputs[positions.to(train.inputs.device)].cpu().double().numpy()
     if train.mask is not None:
         windows = np.where(train.mask[positions.to(train.mask.device)].cpu().numpy(), windows, 0)
     return {
-        "moving_z_score": MovingZScore(windows),
+        Z_SCORE: MovingZScore(windows),
         "pca": SubsequencePCA(windows, context_size),
         "nearest_neighbour": NearestNeighbour(windows),
     }
@@ -49,21 +55,18 @@ class MovingZScore:
 
 
 class SubsequencePCA:
-    """The error of rebuilding a window from principal components of training windows, as many as a context has numbers.
+    """The error of rebuilding a window from principal components of training windows.
 
-    Sub-PCA of Paparrizos et al. (TSB-UAD, PVLDB 15(8), 2022), with the size of this run's context in place of a share of
-    the variance.
+    Sub-PCA of Paparrizos et al. (TSB-UAD, PVLDB 15(8), 2022), with as many components as this run's context has numbers
+    in place of those that explain a share of the variance.
     """
 
     def __init__(self, train: np.ndarray, components: int) -> None:
         flat = train.reshape(len(train), -1)
-        self.mean = flat.mean(0)
-        count = max(0, min(components, len(flat) - 1, flat.shape[1] - 1))  # one fewer than a window, or nothing is left
-        centred = flat - self.mean
-        if len(flat) <= flat.shape[1]:
-            self.axes = np.linalg.svd(centred, full_matrices=False)[2][:count].T
-        else:
-            self.axes = np.linalg.eigh(centred.T @ centred)[1][:, flat.shape[1] - count :]
+        # one fewer than a window has values: with all of them nothing is left
+        count = max(0, min(components, len(flat) - 1, flat.shape[1] - 1))
+        fitted = PCA(count, random_state=0).fit(flat)
+        self.mean, self.axes = fitted.mean_, fitted.components_.T
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
         """(batch, length, features) -> errors of that shape."""
@@ -72,7 +75,7 @@ class SubsequencePCA:
 
 
 class NearestNeighbour:
-    """The difference from the training window that is nearest (Euclidean), of at most `LARGEST_NEIGHBOURHOOD` windows."""
+    """The difference from the nearest training window (Euclidean), of at most `LARGEST_NEIGHBOURHOOD`."""
 
     def __init__(self, train: np.ndarray) -> None:
         chosen = np.linspace(0, len(train) - 1, min(LARGEST_NEIGHBOURHOOD, len(train))).round().astype(int)

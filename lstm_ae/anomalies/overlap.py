@@ -5,7 +5,7 @@ of the same size, a window always stands at the same place of its batch, and the
 reduced in the same order. So a step's score depends on the values of the windows that cover it, and on nothing else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -119,35 +119,44 @@ class Overlap:
 
 def reduce(values: np.ndarray, reduction: Reduction) -> np.ndarray:
     """The median or the mean over the first axis, of what is not NaN; NaN where nothing is left."""
+    if reduction == "mean":
+        return mean_of(values)
     ordered = np.sort(values, axis=0)  # NaN comes last
     count = np.sum(~np.isnan(values), axis=0)
-    if reduction == "mean":
-        with np.errstate(invalid="ignore"):
-            return np.nansum(ordered, axis=0) / count
-    low, high = (
-        np.take_along_axis(ordered, np.maximum(index, 0)[None], 0)[0] for index in ((count - 1) // 2, count // 2)
-    )
-    both_exist = np.where(count > 0, high, np.nan)
-    return (low + both_exist) / 2
+    middle = ((count - 1) // 2, count // 2)
+    low, high = (np.take_along_axis(ordered, np.maximum(place, 0)[None], axis=0)[0] for place in middle)
+    return np.where(count > 0, (low + high) / 2, np.nan)
+
+
+def mean_of(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    """The mean of arrays of one shape over what is not NaN, added up in their order: numpy's own sums may reorder."""
+    total, count = np.zeros(()), np.zeros(())
+    for array in arrays:
+        known = ~np.isnan(array)
+        total, count = total + np.where(known, array, 0), count + known
+    with np.errstate(invalid="ignore"):
+        return total / count
 
 
 class Smoothing:
     """A centred moving mean over `steps` steps of what arrives in pieces; at the ends over those that there are."""
 
     def __init__(self, steps: int, columns: int) -> None:
-        self.before, self.after = (steps - 1) // 2, steps // 2
-        self.rows = np.full((self.before, columns), np.nan)
+        self.steps = steps
+        self.rows = np.full(((steps - 1) // 2, columns), np.nan)
 
     def push(self, rows: np.ndarray) -> np.ndarray:
-        """Take the next rows (n, columns); returns the smoothed rows that are final."""
+        """Take the next rows (n, columns); returns the rows that are final. Their last column is not smoothed."""
         self.rows = np.concatenate([self.rows, rows])
-        width = self.before + 1 + self.after
-        if len(self.rows) < width:
-            return self.rows[:0]
-        view = np.lib.stride_tricks.sliding_window_view(self.rows, width, axis=0)
-        self.rows = self.rows[len(view) :]
-        return reduce(np.moveaxis(view, -1, 0), "mean")
+        count = len(self.rows) - self.steps + 1
+        if count <= 0 or self.steps == 1:
+            ready, self.rows = self.rows[: max(count, 0)], self.rows[max(count, 0) :]
+            return ready
+        smoothed = mean_of(self.rows[i : i + count] for i in range(self.steps))
+        smoothed[:, -1] = self.rows[(self.steps - 1) // 2 :][:count, -1]
+        self.rows = self.rows[count:]
+        return smoothed
 
     def finish(self) -> np.ndarray:
         """The remaining rows."""
-        return self.push(np.full((self.after, self.rows.shape[1]), np.nan))
+        return self.push(np.full((self.steps // 2, self.rows.shape[1]), np.nan))

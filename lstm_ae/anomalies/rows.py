@@ -30,6 +30,7 @@ class ScoredRows:
     windows: np.ndarray  # (rows,): whole windows that cover the step; 0: it was scored by the first or the last one
     labels: np.ndarray | None  # (rows,), bool
     series: np.ndarray  # (rows,): positions in `names`
+    times: np.ndarray | None  # (rows,), datetime64[ns] or numbers; None: the table has none
     values: np.ndarray  # (rows, features), in original units
     names: list[str]  # of the series
     lengths: dict[str, int]  # rows of each series
@@ -37,7 +38,7 @@ class ScoredRows:
     def order(self) -> tuple[np.ndarray, list[int]]:
         """The rows series by series, and where each series after the first begins."""
         order = np.argsort(self.series, kind="stable")
-        return order, np.flatnonzero(np.diff(self.series[order])).astype(int).__add__(1).tolist()
+        return order, (np.flatnonzero(np.diff(self.series[order])) + 1).tolist()
 
 
 def score_rows(
@@ -63,25 +64,32 @@ def score_rows(
         UserError: a value that is none, times that go back, labels that are neither 0 nor 1, or no series as long as a
             window.
     """
-    names = [*detectors.columns, "windows", "label", "series", *columns.values]
-    width, first_value = len(names), len(detectors.columns) + 3
+    scored = len(detectors.columns)  # then: windows, label, series, time, values
+    first_value = scored + 4
+    width = first_value + len(columns.values)
     store = _Store(array, width)
     streams: dict[str, _Series] = {}
     series_column = columns.series or SERIES
-    labelled = False
+    labelled, time_type = False, np.dtype(float)
     for frame in read_chunks(paths, columns, chunk):
         block = np.full((len(frame), width), np.nan)
         block[:, first_value:] = frame[list(columns.values)].to_numpy()
         if columns.label is not None and columns.label in frame:
-            block[:, first_value - 2] = is_anomalous(frame[columns.label], paths)
+            block[:, scored + 1] = is_anomalous(frame[columns.label], paths)
             labelled = True
-        codes = frame[series_column].map(lambda name: _known(streams, name, detectors, reduction, smooth).code)
-        block[:, first_value - 1] = codes
+        for name in frame[series_column].unique():
+            if name not in streams:
+                streams[name] = _Series(len(streams), Stream(detectors, str(name), reduction, smooth))
+        block[:, scored + 2] = frame[series_column].map({name: one.code for name, one in streams.items()})
+        if columns.time is not None:
+            times = frame[columns.time].to_numpy()
+            time_type = times.dtype
+            block[:, scored + 3] = times.view(float)  # dates bit by bit: a number of nanoseconds would be rounded
         begin = store.append(block)
         for name, rows in frame.groupby(series_column, sort=False).indices.items():
-            times = None if columns.time is None else frame[columns.time].to_numpy()[rows]
             stream = streams[str(name)]
-            stream.check_times(times, str(name), columns.time)
+            if columns.time is not None:
+                stream.check_times(times[rows], str(name), columns.time)
             for places, scores in stream.push(begin + rows, block[rows, first_value:]):
                 store.put(places, scores)
     for stream in streams.values():
@@ -93,9 +101,9 @@ def score_rows(
     if all(rows < span for rows in lengths.values()):
         longest = max(lengths.values())
         raise UserError(f"{paths[0]}: the run's windows have {span} steps, and the longest series has {longest}")
-    scored = len(detectors.columns)
     labels = np.nan_to_num(table[:, scored + 1]) > 0 if labelled else None
     return ScoredRows(table[:, :scored], table[:, scored], labels, table[:, scored + 2].astype(int),
+                      None if columns.time is None else table[:, scored + 3].view(time_type),
                       table[:, first_value:], list(streams), lengths)  # fmt: skip
 
 
@@ -120,22 +128,14 @@ class _Series:
                 self.waiting.appendleft(first[ready:])
             scores = scores[ready:]
 
-    def check_times(self, times: np.ndarray | None, name: str, column: str | None) -> None:
+    def check_times(self, times: np.ndarray, name: str, column: str) -> None:
         """Refuse times that go back: windows are cut in the order of the rows."""
-        if times is None:
-            return
         known = times if self.last_time is None else np.append(self.last_time, times)
         back = np.flatnonzero(known[1:] < known[:-1])
         if len(back):
-            raise UserError(f"series {name!r}: {column} goes back from {known[back[0]]} to {known[back[0] + 1]}; sort the "
-                            "file by time")  # fmt: skip
+            before, after = known[back[0] : back[0] + 2]
+            raise UserError(f"series {name!r}: {column} goes back from {before} to {after}; sort the file by time")
         self.last_time = times[-1]
-
-
-def _known(streams: dict[str, _Series], name: str, detectors: Detectors, reduction: Reduction, smooth: int) -> _Series:
-    if name not in streams:
-        streams[name] = _Series(len(streams), detectors.stream(reduction, smooth))
-    return streams[name]
 
 
 class _Store:
@@ -183,6 +183,8 @@ def is_anomalous(labels: pd.Series, paths: Sequence[Path]) -> np.ndarray:
         elif not np.isnan(number):
             answers[kind] = bool(number)
         else:
-            raise UserError(f"{paths[0]}: the label {kind!r} in column {labels.name!r} says neither normal (0, false, no) "
-                            "nor anomalous (1, true, yes)")  # fmt: skip
+            raise UserError(
+                f"{paths[0]}: the label {kind!r} in column {labels.name!r} says neither normal (0, false, no) nor "
+                "anomalous (1, true, yes)"
+            )
     return labels.map(answers).eq(True).to_numpy()

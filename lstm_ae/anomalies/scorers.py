@@ -58,8 +58,8 @@ class NormalisedError:
 class GaussianError:
     """The squared distance of a step's errors from those of held-out data, in units of their covariance.
 
-    Malhotra et al. 2016 (arXiv 1607.00148), section 2: a = (e - mean)' covariance^-1 (e - mean). A channel's own score is
-    its squared z-value. Unlike the other scorers it sees errors of several channels that are large together although
+    Malhotra et al. 2016 (arXiv 1607.00148), section 2: a = (e - mean)' covariance^-1 (e - mean). A channel's own score
+    is its squared z-value. Unlike the other scorers it sees errors of several channels that are large together although
     they used to be opposite.
 
     Args:

@@ -8,6 +8,7 @@ import numpy as np
 from lstm_ae.errors import UserError
 
 Method = Literal["quantile", "deviations", "oracle_f1"]
+Source = Literal["validation", "input"]
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,12 @@ class Threshold:
     found: str  # how, in words
 
 
-def from_validation(scores: np.ndarray, method: Method, quantile: float, deviations: float) -> Threshold:
-    """A threshold from the scores of held-out data, without labels.
+def from_scores(scores: np.ndarray, source: Source, method: Method, quantile: float, deviations: float) -> Threshold:
+    """A threshold from scores, without labels.
 
     Args:
         scores: (steps,), of data taken for normal; NaN is left out.
+        source: where they are from, for the words.
         method: `quantile`, or `deviations`: mean + so many standard deviations.
         quantile, deviations: the parameter of each.
 
@@ -31,10 +33,8 @@ def from_validation(scores: np.ndarray, method: Method, quantile: float, deviati
     """
     known = scores[~np.isnan(scores)]
     if not len(known):
-        raise UserError(
-            "no step of the validation part has a score, so there is no threshold; it is shorter than a window"
-        )
-    words = f"of {len(known):,} validation steps"
+        raise UserError(f"no step of the {source} has a score, so there is no threshold; it is shorter than a window")
+    words = f"of {len(known):,} {source} steps"
     if method == "quantile":
         return Threshold(float(np.quantile(known, quantile)), f"quantile {quantile:g} {words}")
     value = known.mean() + deviations * known.std()
@@ -50,7 +50,7 @@ def oracle(labels: np.ndarray, scores: np.ndarray) -> Threshold:
     """
     order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
     ranked, hits = scores[order], np.cumsum(labels[order])
-    last = np.append(np.diff(np.nan_to_num(ranked, nan=-np.inf)) != 0, True)
+    last = np.append(ranked[1:] != ranked[:-1], True)
     f1 = np.where(last & ~np.isnan(ranked), 2 * hits / (np.arange(1, len(hits) + 1) + labels.sum()), -1)
     best = int(f1.argmax())
     below = ranked[best + 1] if best + 1 < len(ranked) and not np.isnan(ranked[best + 1]) else ranked[best] - 1

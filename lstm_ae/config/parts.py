@@ -118,6 +118,8 @@ def validate_part(node: DictConfig, key: str) -> None:
     part = find_part(node._target_, key)
     _, rules = FOREIGN.get(str(node._target_).rpartition(".")[0], (None, None))
     options = options_of(part, rules)
+    if "_partial_" in node:
+        validate(f"{key}._partial_", node._partial_, bool)
     for name in map(str, node):
         if name in ("_target_", "_partial_"):
             continue

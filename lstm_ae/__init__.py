@@ -4,12 +4,13 @@
 >>> run = lstm_ae.load_run("outputs/2026-01-31/12-00-00")  # doctest: +SKIP
 >>> classes = run.classify(images)  # doctest: +SKIP
 >>> runs = lstm_ae.load_runs("multirun/synthetic_grid")  # doctest: +SKIP
+>>> contexts = lstm_ae.LSTMAutoencoder(hidden_size=32).fit_transform(sequences)  # doctest: +SKIP
 """
 
 from importlib import import_module
 from typing import Any
 
-__all__ = ["Run", "load_run", "load_runs"]
+__all__ = ["LSTMAutoencoder", "Run", "load_run", "load_runs"]
 
 
 def __getattr__(name: str) -> Any:

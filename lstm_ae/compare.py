@@ -22,6 +22,7 @@ from lstm_ae.console import run_command
 from lstm_ae.errors import UserError
 from lstm_ae.metrics import Better
 from lstm_ae.runs import filters, retrain, table
+from lstm_ae.runs.cost import costs
 from lstm_ae.runs.diff import find, side_by_side
 from lstm_ae.runs.frame import SPREAD, load_runs, monitors
 from lstm_ae.runs.output import check_target, write_target
@@ -65,6 +66,11 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     what.add_argument("--keys", metavar="LIST", help="config keys; default: those that differ")
     what.add_argument("--group-by-seed", action="store_true", help="mean, deviation, count over seeds and folds")
+    what.add_argument(
+        "--cost",
+        action="store_true",
+        help="what the runs of each folder took, against all of them trained to their ends",
+    )
     what.add_argument("--diff", nargs=2, metavar=("A", "B"), help="two runs side by side: paths, or names in the table")
     out = cli.add_argument_group("where to")
     for name in ("csv", "json", "markdown"):
@@ -104,6 +110,8 @@ def compare(arguments: Sequence[str]) -> None:
     if not piped:
         print(table.to_text(shown, shutil.get_terminal_size((120, 24)).columns), end="\n\n")
     print(*map(printable, (*head, *(f"note: {note}" for note in shown.notes))), sep="\n", file=say)
+    if options.cost:
+        print("\n" + table.plain(costs(runs)), file=say)
     if again:
         print(f"to train it again:\n  {again}", file=say)
     if options.figures:

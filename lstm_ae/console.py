@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_ae.config import ALLOW
-from lstm_ae.errors import Stopped, UserError
+from lstm_ae.errors import ConfigError, Stopped, UserError
 from lstm_ae.stopping import forget, stop_if_asked, stop_on_signals
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -22,6 +23,8 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 
 def sweep_directory(of_search: str | None, study_name: str | None, otherwise: str) -> str:
     """The directory of a sweep: a search's own, where the same command continues it, or that of a plain sweep."""
+    if study_name is not None and not re.fullmatch(r"\w[\w.-]*", str(study_name)):
+        raise ConfigError("study_name", study_name, "must be a name of letters, numbers, '_', '-' and '.'")
     return of_search or (otherwise if study_name is None else f"multirun/{study_name}")
 
 

@@ -32,12 +32,14 @@ class DataSpec:
     forecast_steps: int = 0  # in a target; 0: nothing to forecast
     horizon: int = 0  # the last so many of them lie after the input; the others inside it
     forecast_features: int = 0  # the first so many features are forecast
+    known: tuple[int, ...] = ()  # features that hold at each step what is known of the next one, beforehand
     unit: str = ""  # of the forecast target, for example "kWh"; empty: it has none
     shown: tuple[str, ...] = ()  # names of series that figures show first, where the data has them
     leaky: tuple[str, ...] = ()  # settings under which the training part knows of the others
     # Where each sequence is scaled by the min-max of its own input: for each feature, the position of the one whose
     # range scales it. Empty: sequences are scaled otherwise.
     own_range: tuple[int, ...] = ()
+    own_standardized: bool = False  # where each is scaled by its own: to mean 0 and deviation 1, not to its range
     varying: bool = False  # whether sequences have lengths of their own
     masked: bool = False  # whether values are missing, and the model reads which ones beside the values
 
@@ -52,6 +54,11 @@ class DataSpec:
         flat = sequences.reshape(len(sequences), -1)
         place = sorted(range(len(self.reading_order)), key=self.reading_order.__getitem__)
         return (flat[:, place] if place else flat).reshape(-1, *self.image_shape)
+
+    @property
+    def steps_in_words(self) -> str:
+        """The steps of a sequence: "8", or "up to 29" where lengths differ."""
+        return f"{'up to ' if self.varying else ''}{self.length}"
 
     @property
     def num_classes(self) -> int:

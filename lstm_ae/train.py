@@ -33,6 +33,7 @@ from lstm_ae.console import run_command, write_for_terminals
 from lstm_ae.errors import Pruned, UserError
 from lstm_ae.files import write_whole
 from lstm_ae.metrics import monitored
+from lstm_ae.runs import tracking
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.rerun import DIFFERENT, told, verdict
 from lstm_ae.runs.resume import further_overrides, reopened
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CLAIM = "lstm_ae.runs.claim.Claim"  # the callback of conf/config.yaml: all that Hydra itself may make
+CLAIM = "lstm_ae.runs.claim.Claim"  # the callback of conf/config.yaml: all that Hydra itself may make, beside trackers
 
 
 def train(
@@ -80,9 +81,13 @@ def train(
     device = build.prepare_process(config)
     data = build.build_data(config, device)
     stop_if_asked()
+    if data.trim:
+        from lstm_ae.config.trimming import trimmed
+
+        data = trimmed(config, data, directory.path / "first_pass")
     batch = min(data.batch_size, len(data.train))
     check_size(config, data.spec.length, data.spec.input_features, batch)
-    model = build.build_model(config, data.spec)
+    model = build.build_model(config, data.spec, data.train.inputs)
     if config.get("weights") and config.resume is None:
         build.take_weights(model, RunDirectory(config.weights).checkpoints / "best.pt")
     model.to(device)
@@ -92,8 +97,8 @@ def train(
     training = build.build_training(config, model)
     record_start(config, directory, model, data, backend)
 
-    def on_epoch(history: History) -> None:
-        directory.write_metrics(history)
+    def report(history: History) -> None:
+        tracking.report(directory, history)
         if report_to is not None:
             try:
                 report_to(history)
@@ -109,7 +114,8 @@ def train(
         directory=directory.checkpoints,
         description=build.description(data),
         resume=config.resume is not None,
-        on_epoch=on_epoch,
+        on_epoch=directory.write_metrics,
+        on_kept=report,
     )
     return finish(config, directory, model, objective, data, history)
 
@@ -130,8 +136,8 @@ def record_start(
 
     spec = data.spec
     parameters = sum(weights.numel() for weights in model.parameters())
-    log.info("%s: %d / %d / %d sequences of %d x %d to train / validate / test", spec.name, len(data.train),
-             len(data.val), len(data.test), spec.length, spec.features)  # fmt: skip
+    log.info("%s: %d / %d / %d sequences of %s x %d to train / validate / test", spec.name, len(data.train),
+             len(data.val), len(data.test), spec.steps_in_words, spec.features)  # fmt: skip
     if spec.leaky:
         log.warning("leaky: %s; what is measured here is no forecast of anything unseen", ", ".join(spec.leaky))
     log.info("%d parameters on %s; LSTM layers by %s", parameters, device_name(data.train.inputs.device),
@@ -203,7 +209,7 @@ def finish(
     return reached["best"]
 
 
-@hydra.main(config_path=CONF, config_name="config", execution_whitelist=(CLAIM,))
+@hydra.main(config_path=CONF, config_name="config", execution_whitelist=(CLAIM, *tracking.TARGETS))
 def hydra_main(config: DictConfig) -> float | list[float] | str:
     """What Hydra calls, once per job, with the job's config."""
     job = HydraConfig.get()
@@ -285,8 +291,14 @@ def main() -> None:
         if any(a.startswith("sweep=") for a in given) and not any(a.startswith("-") for a in given):
             raise UserError("sweep=... is a search; start it with -m: python -m lstm_ae.train -m sweep=...")
         Plugins.instance().register(StudySweeper)
+        if "--dry-run" in given:
+            if not any(a.startswith("sweep=") for a in given):
+                raise UserError("--dry-run says what a search would run: add -m sweep=...")
+            given = [a if a != "--dry-run" else "hydra.sweeper.dry_run=true" for a in given]
         if {"-m", "--multirun"} & {*given} and {"-c", "--cfg", "--info"} & {*given}:
             raise UserError("--cfg and --info show one config: leave out --multirun")
+        if any(a.startswith(("resume=", "rerun=")) for a in given):
+            given = tracking.reopening(given)
         # Not in conf/, so that a config is what it was before there was this key.
         sys.argv[1:] = [f"+{a}" if a.startswith("weights=") else a for a in reopened(given)]
         hydra_main()

@@ -19,7 +19,7 @@ from tests.commands import environment, run
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("experiments/*/README.md")), *sorted(ROOT.glob("conf/**/*.yaml"))]
-COMMAND = re.compile(r"python -m lstm_ae\.(train|evaluate|compare|forecast)([^`\n#]*)")
+COMMAND = re.compile(r"python -m lstm_ae\.(train|evaluate|compare|forecast|score|encode|export)([^`\n#]*)")
 
 
 def commands():

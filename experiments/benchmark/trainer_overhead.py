@@ -34,7 +34,7 @@ def main(rounds: int = 7, num_train: int = 12_800) -> None:
     weight = config.objective.reconstruction_weight
 
     def bare() -> float:
-        model = build.build_model(config, data.spec)
+        model = build.build_model(config, data.spec, data.train.inputs)
         optimizer = build.instantiate(config.optimizer)(model.parameters())
         started = time.perf_counter()
         for batch in batches:
@@ -48,7 +48,7 @@ def main(rounds: int = 7, num_train: int = 12_800) -> None:
         return time.perf_counter() - started
 
     def trained() -> float:
-        model = build.build_model(config, data.spec)
+        model = build.build_model(config, data.spec, data.train.inputs)
         training = build.build_training(config, model)
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()

@@ -51,7 +51,7 @@ class Ours(nn.Module):
         super().__init__()
         with initialize_config_dir(CONF):
             config = compose("config", ["dataset=mnist_pixels", f"model.hidden_size={SIZE}", *overrides])
-        self.model = build.build_model(config, DataSpec("mnist_pixels", LENGTH, 1))
+        self.model = build.build_model(config, DataSpec("mnist_pixels", LENGTH, 1), None)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(batch, length, 1) -> the same shape."""

@@ -37,7 +37,7 @@ def main() -> None:
             config = compose("config", ["dataset=mnist_pixels", "model.hidden_size=128", "seed=0", *overrides])
         torch.manual_seed(config.seed)
         data = build.build_data(config, torch.device("cpu"))
-        model = build.build_model(config, data.spec)
+        model = build.build_model(config, data.spec, data.train.inputs)
         inputs = data.test.inputs[:200].clone().requires_grad_()
         context = model.encoder(inputs).context
         # The gradient's norm, estimated with random directions: E (g v)^2 = |g|^2 for v of unit normal entries.

@@ -1,15 +1,17 @@
 """Kill a search at random moments, start it again each time, and count what was lost.
 
-python experiments/sweeps/torture.py [kills] [seed]
+python experiments/sweeps/torture.py [kills] [seed] [search | shortlist]
 
 Each round starts the same command, waits a random time, kills the parent with SIGKILL, then a worker a moment later
 (or the worker first, every third round). After the last round the command runs to its end. Counted on the way: trials
 that were finished before a kill and are not afterwards, run directories whose config was written again, and the
-study's total at the end against `n_trials`.
+study's total at the end against `n_trials`. Of a shortlist also: settings with two directories, epochs that a log shows
+twice, and the epochs in all against those that the plan told.
 """
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -23,11 +25,17 @@ from optuna.trial import TrialState
 
 from lstm_ae.sweeps.claiming import counted
 
-N_TRIALS = 100  # more than the kills leave time for
 COMMAND = [
-    sys.executable, "-m", "lstm_ae.train", "-m", "sweep=synthetic_tpe", "study_name=torture", "workers=2",
-    f"hydra.sweeper.n_trials={N_TRIALS}", "hydra.sweeper.max_failure_rate=1", "dataset.num_sequences=2000",
+    sys.executable, "-m", "lstm_ae.train", "-m", "study_name=torture", "workers=2", "hydra.sweeper.max_failure_rate=1",
+    "dataset.num_sequences=2000",
 ]  # fmt: skip
+# How many trials, more than the kills leave time for, and what searches them.
+SEARCHES = {
+    "search": (100, ["sweep=synthetic_tpe", "hydra.sweeper.n_trials=100"]),
+    "shortlist": (48, ["sweep=synthetic_grid", "pruner=shortlist", "model.hidden_size=8,12,16,20,24,28,32,40",
+                       "trainer.max_epochs=30", "pruner.rounds=[1,3,6]", "pruner.keep=[16,6,2]"]),
+}  # fmt: skip
+EPOCHS_TOLD = 48 + 16 * 2 + 6 * 3 + 2 * 24
 
 
 def finished(directory: Path) -> dict[int, tuple]:
@@ -67,8 +75,26 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def main(kills: int = 10, seed: int = 0) -> None:
+def trained_twice(directory: Path) -> tuple[int, int, int]:
+    """Settings with more than one directory, epochs that a log shows more than once, and the epochs in all."""
+    settings = [path.read_text().split("++hydra")[0] for path in directory.glob("*/.hydra/overrides.yaml")]
+    twice = epochs = 0
+    for log in directory.glob("*/train.log"):
+        logged = re.findall(r"epoch (\d+)/", log.read_text())
+        twice += len(logged) - len(set(logged))
+        metrics = log.parent / "metrics.csv"
+        epochs += max(0, len(metrics.read_text().splitlines()) - 1) if metrics.is_file() else 0
+    return len(settings) - len(set(settings)), twice, epochs
+
+
+def main(kills: str = "10", seed: str = "0", kind: str = "search") -> None:
     """Print a line per round and the counts at the end; exit 1 if anything was lost."""
+    n_trials, extra = SEARCHES[kind]
+    repeat(int(kills), int(seed), n_trials, [*COMMAND, *extra], kind)
+
+
+def repeat(kills: int, seed: int, n_trials: int, command: list[str], kind: str) -> None:
+    """Kill `command` so many times, then let it end."""
     chance = random.Random(seed)
     lost = overwritten = 0
     with tempfile.TemporaryDirectory() as home:
@@ -76,9 +102,9 @@ def main(kills: int = 10, seed: int = 0) -> None:
         output = (Path(home) / "output.log").open("w")
         done, written = {}, {}
         for round_number in range(kills + 1):
-            process = subprocess.Popen(COMMAND, cwd=home, stdout=output, stderr=output)
+            process = subprocess.Popen(command, cwd=home, stdout=output, stderr=output)
             if round_number < kills:
-                delay = chance.uniform(2, 16)
+                delay = chance.uniform(2, 16) if kind == "search" else chance.uniform(8, 30)
                 try:
                     process.wait(delay)
                 except subprocess.TimeoutExpired:
@@ -94,14 +120,20 @@ def main(kills: int = 10, seed: int = 0) -> None:
             lost += sum(now.get(number) != outcome for number, outcome in done.items())
             overwritten += sum(config.get(path) != content for path, content in written.items())
             done, written = now, config
-            print(f"round {round_number}: {len(done)} of {N_TRIALS} finished, lost {lost}, overwritten {overwritten}")
+            print(f"round {round_number}: {len(done)} of {n_trials} finished, lost {lost}, overwritten {overwritten}")
         states = [outcome[0] for outcome in done.values()]
         for number, reason in reasons(directory).items():
             print(f"trial {number} failed: {reason}")
-    print(f"finished trials lost: {lost}; directories overwritten: {overwritten}; total {len(done)} of {N_TRIALS}: "
+        doubles, again, epochs = trained_twice(directory)
+    wrong = 0
+    if kind == "shortlist":
+        wrong = doubles + again + abs(epochs - EPOCHS_TOLD)
+        print(f"settings with two directories: {doubles}; epochs trained twice: {again}; "
+              f"epochs {epochs}, told beforehand {EPOCHS_TOLD}")  # fmt: skip
+    print(f"finished trials lost: {lost}; directories overwritten: {overwritten}; total {len(done)} of {n_trials}: "
           + ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states))))  # fmt: skip
-    sys.exit(lost > 0 or overwritten > 0 or len(done) != N_TRIALS)
+    sys.exit(lost > 0 or overwritten > 0 or len(done) != n_trials or bool(wrong))
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*sys.argv[1:])

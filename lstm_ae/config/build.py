@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
+from torch import Tensor
 
 from lstm_ae.config.parts import build_part
 from lstm_ae.data.contract import validate_data
@@ -19,6 +20,7 @@ from lstm_ae.models.inference import evaluating
 from lstm_ae.spec import DataSpec
 from lstm_ae.training.checkpoint import load, load_weights
 from lstm_ae.training.objective import Objective
+from lstm_ae.training.parameter_groups import parameter_groups
 from lstm_ae.training.process_settings import keep_freed_memory
 from lstm_ae.training.trainer import Trainer
 
@@ -63,8 +65,13 @@ def build_data(config: DictConfig, device: torch.device) -> SequenceData:
     return replace(data, **{part: getattr(data, part).to(device) for part in ("train", "val", "test")})
 
 
-def build_model(config: DictConfig, spec: DataSpec) -> Autoencoder:
+def build_model(config: DictConfig, spec: DataSpec, inputs: Tensor | None) -> Autoencoder:
     """The model for data of this `spec`, on the CPU, its weights drawn from torch's global generator.
+
+    Args:
+        config: the composed config.
+        spec: of the data.
+        inputs: of the training part, to which an initialization may be fitted; None: a checkpoint has the weights.
 
     Raises:
         UserError: a head for classes or forecasts, and none in the data; a task in the objective, and no head; or a
@@ -83,6 +90,7 @@ def build_model(config: DictConfig, spec: DataSpec) -> Autoencoder:
             **forecast,
             varying=spec.varying,
             masked=spec.masked,
+            inputs=inputs,
         )
         try_out(model, spec)
     except (RuntimeError, TypeError, AttributeError) as error:  # torch's words, or those of a user's own part
@@ -167,8 +175,9 @@ def build_training(config: DictConfig, model: Autoencoder) -> dict[str, Any]:
         ConfigError: options that the optimizer does not take together.
     """
     make_optimizer = build_part(config.optimizer, "optimizer")
+    recurrent_lr = make_optimizer.keywords.pop("recurrent_lr", None)  # not one of torch's options
     try:
-        optimizer = make_optimizer(model.parameters())
+        optimizer = make_optimizer(parameter_groups(model, recurrent_lr))
     except (TypeError, ValueError) as error:
         raise ConfigError("optimizer", config.optimizer._target_, str(error)) from error
     return {

@@ -20,18 +20,19 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from lstm_ae.config import ALLOW
 from lstm_ae.config.values import validate
 from lstm_ae.errors import ConfigError, UserError
-from lstm_ae.training.optimizers import OptimizerOptions
+from lstm_ae.training.optimizers import OURS, OptimizerOptions
 
 
 class NoRules(TypedDict):
     """The rules for options that a foreign part checks itself, when it is built."""
 
 
-# Foreign modules whose parts may be named: what a part of it descends from, and the rules for its options.
+# Foreign modules whose parts may be named: what a part of it descends from, the rules for its options, and those of the
+# options that are ours and are not handed to it.
 FOREIGN = {
-    "torch.optim": ("Optimizer", OptimizerOptions),
-    "optuna.pruners": ("BasePruner", NoRules),
-    "optuna.samplers": ("BaseSampler", NoRules),
+    "torch.optim": ("Optimizer", OptimizerOptions, OURS),
+    "optuna.pruners": ("BasePruner", NoRules, ()),
+    "optuna.samplers": ("BaseSampler", NoRules, ()),
 }
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
@@ -116,8 +117,9 @@ def validate_part(node: DictConfig, key: str) -> None:
         ConfigError: an option that the part does not have, does not accept or misses.
     """
     part = find_part(node._target_, key)
-    _, rules = FOREIGN.get(str(node._target_).rpartition(".")[0], (None, None))
+    _, rules, ours = FOREIGN.get(str(node._target_).rpartition(".")[0], (None, None, ()))
     options = options_of(part, rules)
+    options |= {name: Option(get_type_hints(rules, include_extras=True)[name], required=False) for name in ours}
     if "_partial_" in node:
         validate(f"{key}._partial_", node._partial_, bool)
     for name in map(str, node):

@@ -85,7 +85,7 @@ def _part_mistakes(part: Sequences, data: SequenceData) -> Iterator[str]:
     for name in ("low", "high"):
         if getattr(part, name) is not None:
             yield from _tensor_mistakes(name, getattr(part, name), torch.float32, (count, 1, spec.features))
-    for name, size in (("series", len(data.panel.series)), ("time", len(data.panel.times))) if data.panel else ():
+    for name, size in (("series", len(data.panel.series)), ("time", data.panel.times.shape[-1])) if data.panel else ():
         yield from _position_mistakes(name, getattr(part, name), count, size, f"the panel has {size}")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,12 +13,30 @@ from lstm_ae.errors import ConfigError
 
 @dataclass(frozen=True)
 class Panel:
-    """A table of series x times x features."""
+    """A table of series x times x features. Series either share their times, or each has its own."""
 
-    times: np.ndarray  # (times,), datetime64, rising
+    # (times,), datetime64 or numbers, rising; or (series, times), each series' own from the left, with anything after
+    times: np.ndarray
     series: tuple[str, ...]  # names
     features: tuple[str, ...]  # names; the first is the target where something is forecast
     values: np.ndarray  # (series, times, features), float64, in original units; NaN where a value is missing
+    flags: np.ndarray | None = None  # (series, times), bool: steps that the table labels, where it labels steps
+
+    @property
+    def shared(self) -> bool:
+        """Whether all series have the same times."""
+        return self.times.ndim == 1
+
+    def times_of(self, row: int) -> np.ndarray:
+        """The times of the series at the position `row`."""
+        return self.times if self.shared else self.times[row, : self.extents[row, 1]]
+
+    @cached_property
+    def extents(self) -> np.ndarray:
+        """(series, 2): where the first value of each series is, and one after its last; 0 and 0 without any."""
+        there = ~np.isnan(self.values).all(2)
+        last = there.shape[1] - there[:, ::-1].argmax(1)
+        return np.where(there.any(1)[:, None], np.stack([there.argmax(1), last], 1), 0)
 
     def between(self, start: str | None, end: str | None) -> "Panel":
         """The times from `start` to `end`, both included; None: from the first, to the last.
@@ -27,9 +46,9 @@ class Panel:
         """
         kept = np.ones(len(self.times), bool)
         if start is not None:
-            kept &= self.times >= as_time("dataset.start", start)
+            kept &= self.times >= as_time("dataset.start", start, self.times)
         if end is not None:
-            kept &= self.times <= as_time("dataset.end", end)
+            kept &= self.times <= as_time("dataset.end", end, self.times)
         if not kept.any():
             raise ConfigError(
                 "dataset.start", start, f"leaves nothing up to dataset.end={end}; the data go from {self.times[0]} to "
@@ -49,6 +68,17 @@ class Panel:
         columns = [self.features.index(name) for name in names]
         return replace(self, features=tuple(names), values=self.values[..., columns])
 
+    def with_next(self, names: Sequence[str]) -> "Panel":
+        """With further features: the values of the named ones a time later, as `NAME_next`.
+
+        They are what is known of the time to forecast when the forecast is made. At the last time, after which nothing
+        is known, its own values stand in their place.
+        """
+        columns = [self.features.index(name) for name in names]
+        later = np.concatenate([self.values[:, 1:, columns], self.values[:, -1:, columns]], axis=1)
+        features = (*self.features, *(f"{name}_next" for name in names))
+        return replace(self, features=features, values=np.concatenate([self.values, later], axis=2))
+
     def with_series(self, rows: np.ndarray) -> "Panel":
         """The series at the positions `rows`."""
         return replace(self, series=tuple(self.series[row] for row in rows), values=self.values[rows])
@@ -66,28 +96,38 @@ class Panel:
             raise ConfigError(key, name, f"is none of the {len(self.series)} series here{hint}")
         return self.series.index(name)
 
-    def time_of(self, key: str, date: str) -> int:
-        """The position of the first time at or after `date`; `key` is the setting that named it.
+    def time_of(self, key: str, time: str | float, row: int = 0) -> int:
+        """The position of the first time at or after `time`; `key` is the setting that named it.
+
+        Args:
+            key, time: the setting.
+            row: the series, where each has its own times.
 
         Raises:
-            ConfigError: not a date, or not within the times of the panel.
+            ConfigError: not a time, or not within the times of the panel.
         """
-        time = as_time(key, date)
-        if not self.times[0] <= time <= self.times[-1]:
-            raise ConfigError(key, date, f"must lie from {self.times[0]} to {self.times[-1]}")
-        return int(np.searchsorted(self.times, time))
+        times = self.times_of(row)
+        found = as_time(key, time, times)
+        if not times[0] <= found <= times[-1]:
+            raise ConfigError(key, time, f"must lie from {times[0]} to {times[-1]}")
+        return int(np.searchsorted(times, found))
 
     def complete(self) -> np.ndarray:
         """(series,): whether a series has all of its values at all times."""
         return ~np.isnan(self.values).any((1, 2))
 
 
-def as_time(key: str, text: str) -> np.datetime64:
-    """`text`, such as 2016-01-04 or 2016-01-04T12:30, as a time.
+def as_time(key: str, text: str | float, times: np.ndarray) -> np.datetime64 | float:
+    """`text` as a time of the kind of `times`: a date, such as 2016-01-04 or 2016-01-04T12:30, or a number.
 
     Raises:
-        ConfigError: it is no date.
+        ConfigError: it is no such time.
     """
+    if times.dtype.kind != "M":
+        try:
+            return float(text)
+        except ValueError:
+            raise ConfigError(key, text, f"must be a number, as {times[0]}") from None
     try:
         return np.datetime64(str(text))
     except ValueError:

@@ -11,7 +11,7 @@ from sklearn.model_selection import TimeSeriesSplit
 
 from lstm_ae.data.panel_scaling import Past
 from lstm_ae.data.panel_windows import mask_of, thin
-from lstm_ae.data.splitting import check_fold, check_fractions, split_all
+from lstm_ae.data.splitting import check_fold, check_fractions, split_all, split_train_val
 from lstm_ae.errors import ConfigError
 
 PARTS = ("train", "val", "test")
@@ -19,23 +19,27 @@ PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Split(ABC):
-    """One choice of `dataset.split`, for a panel of so many times.
+    """One choice of `dataset.split`, for the series of a panel.
 
     Args:
-        times: of the panel.
+        lengths: times of each series, (series,).
         val_fraction, test_fraction: of what is divided (the times, the series or the windows).
         seed: of what is random.
-        test_begin: position in time where the test begins; None: `test_fraction` decides.
+        test_begin: position in time where the test of each series begins, (series,); None: `test_fraction` decides.
         num_folds, fold: k-fold cross-validation; None: one split.
+        given: whether files say what tests: the fractions are then of the rest, a series may be all of one part.
+        shared: whether all series have the same times; else the windows of each are counted from its own first.
     """
 
-    times: int
+    lengths: np.ndarray
     val_fraction: float
     test_fraction: float
     seed: int
-    test_begin: int | None = None
+    test_begin: np.ndarray | None = None
     num_folds: int | None = None
     fold: int = 0
+    given: bool = False
+    shared: bool = True
 
     leaky: ClassVar[bool] = False  # whether the training part learns something of the test
     takes_test_start: ClassVar[bool] = True  # whether the test can begin at a given time
@@ -45,7 +49,7 @@ class Split(ABC):
     @property
     def past(self) -> Past | None:
         """Where training ends and where the test begins; None where no time lies between them."""
-        return None if self.test_begin is None else (self.test_begin, self.test_begin)
+        return None if self.test_begin is None else np.stack([self.test_begin, self.test_begin])
 
     @abstractmethod
     def divide(self, usable: np.ndarray, span: int, stride: int) -> dict[str, np.ndarray]:
@@ -64,53 +68,71 @@ class Split(ABC):
 class ByTime(Split):
     """Train on the past, validate on what comes after it, test on the end.
 
-    The fractions are of all times. With K folds the times before the test are divided into K + 1 blocks: fold k
-    trains on the first k + 1 of them and validates on the next (expanding windows).
+    The fractions are of all times of a series. With K folds the times before the test are divided into K + 1 blocks:
+    fold k trains on the first k + 1 of them and validates on the next (expanding windows).
     """
 
     by_time = True
 
     @cached_property
-    def boundaries(self) -> tuple[int, int, int]:
-        """Positions in time where training ends, where validation ends, and where the test begins.
+    def boundaries(self) -> np.ndarray:
+        """(3, series): positions in time where training ends, where validation ends, and where the test begins.
+
+        Of series with times of their own, one that is too short to be divided is for training alone.
 
         Raises:
             ConfigError: fractions that leave a part no times, or a fold that does not exist.
         """
-        if self.test_begin is None:
+        if not self.given and self.test_begin is None:
             check_fractions(self.val_fraction, self.test_fraction)
-            test_begin = int(self.times * (1 - self.test_fraction))
-        else:
-            test_begin = self.test_begin
-        train_end, val_end = int(test_begin - self.times * self.val_fraction), test_begin
+        begins = [None] * len(self.lengths) if self.test_begin is None else self.test_begin.tolist()
+        cases = [*zip(self.lengths.tolist(), begins, strict=True)]
+        found = {case: self._divided(*case) for case in {*cases}}
+        ends = [found[case] for case in cases]
+        if all(end is None for end in ends):
+            raise ConfigError("dataset.val_fraction", self.val_fraction, "leaves a part nothing: the longest "
+                              f"series has {self.lengths.max()} times")  # fmt: skip
+        return np.array([(n, n, n) if end is None else end for end, (n, _) in zip(ends, cases, strict=True)]).T
+
+    def _divided(self, times: int, begin: int | None) -> tuple[int, int, int] | None:
+        """The boundaries of a series of so many times whose test begins at `begin`; None where it is too short.
+
+        Raises:
+            ConfigError: as `boundaries`, where all series are alike.
+        """
+        test_begin = int(times * (1 - self.test_fraction)) if begin is None else begin
+        train_end, val_end = int(test_begin - (test_begin if self.given else times) * self.val_fraction), test_begin
+        if self.given and test_begin == 0:
+            return 0, 0, 0
         if self.num_folds is not None:
             check_fold(self.num_folds, self.fold, test_begin - 1, "one less than the times before the test")
             folds = TimeSeriesSplit(self.num_folds).split(np.arange(test_begin))
             val = list(folds)[self.fold][1]
             train_end, val_end = int(val[0]), int(val[-1]) + 1
-        if not 0 < train_end < val_end <= test_begin < self.times:
+        if 0 < train_end < val_end <= test_begin < times + self.given:
+            return train_end, val_end, test_begin
+        if (self.lengths == times).all():
             raise ConfigError(
                 "dataset.val_fraction", self.val_fraction, f"leaves {max(train_end, 0)} times to train, "
-                f"{val_end - train_end} to validate and {self.times - test_begin} to test"
+                f"{val_end - train_end} to validate and {times - test_begin} to test"
             )  # fmt: skip
-        return train_end, val_end, test_begin
+        return None
 
     @property
     def past(self) -> Past:
         """See `Split`."""
-        train_end, _, test_begin = self.boundaries
-        return train_end, test_begin
+        return self.boundaries[[0, 2]]
 
     def divide(self, usable: np.ndarray, span: int, stride: int) -> dict[str, np.ndarray]:
         """See `Split`."""
-        train_end, val_end, test_begin = self.boundaries
+        train_end, val_end, test_begin = self.boundaries[..., None]
         first = np.arange(usable.shape[1])
         inside = {
             "train": first + span <= train_end,
             "val": (first >= train_end) & (first + span <= val_end),
             "test": first >= test_begin,
         }
-        return {part: thin(usable & mask, stride) for part, mask in inside.items()}
+        return {part: thin(usable & mask, stride, self.shared) for part, mask in inside.items()}
 
 
 class BySeries(Split):
@@ -121,20 +143,35 @@ class BySeries(Split):
 
     takes_whole_series = True
 
+    def rows(self) -> dict[str, np.ndarray]:
+        """The series of each part.
+
+        Raises:
+            ConfigError: a part would be empty.
+        """
+        generator = torch.Generator().manual_seed(self.seed)
+        if self.given:
+            assert self.test_begin is not None
+            seen = torch.from_numpy(np.flatnonzero(self.test_begin))
+            train, val = split_train_val(len(seen), self.val_fraction, generator, None, self.num_folds, self.fold)
+            test = np.flatnonzero(self.test_begin < self.lengths)
+            return {"train": seen[train].numpy(), "val": seen[val].numpy(), "test": test}
+        chosen = split_all(
+            len(self.lengths), self.val_fraction, self.test_fraction, generator, None, self.num_folds, self.fold
+        )
+        return {part: rows.numpy() for part, rows in zip(PARTS, chosen, strict=True)}
+
     def divide(self, usable: np.ndarray, span: int, stride: int) -> dict[str, np.ndarray]:
         """See `Split`."""
-        generator = torch.Generator().manual_seed(self.seed)
-        chosen = split_all(
-            len(usable), self.val_fraction, self.test_fraction, generator, None, self.num_folds, self.fold
-        )
         first = np.arange(usable.shape[1])
         parts = {}
-        for part, rows in zip(PARTS, chosen, strict=True):
+        for part, rows in self.rows().items():
             mask = np.zeros_like(usable)
-            mask[rows.numpy()] = usable[rows.numpy()]
+            mask[rows] = usable[rows]
             if self.test_begin is not None:
-                mask &= first >= self.test_begin if part == "test" else first + span <= self.test_begin
-            parts[part] = thin(mask, stride)
+                begin = self.test_begin[:, None]
+                mask &= first >= begin if part == "test" else first + span <= begin
+            parts[part] = thin(mask, stride, self.shared)
         return parts
 
 
@@ -147,7 +184,7 @@ class RandomWindows(Split):
     def divide(self, usable: np.ndarray, span: int, stride: int) -> dict[str, np.ndarray]:
         """See `Split`."""
         generator = torch.Generator().manual_seed(self.seed)
-        places = np.flatnonzero(thin(usable, stride))
+        places = np.flatnonzero(thin(usable, stride, self.shared))
         chosen = split_all(
             len(places), self.val_fraction, self.test_fraction, generator, None, self.num_folds, self.fold
         )

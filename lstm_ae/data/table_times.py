@@ -1,6 +1,7 @@
 """Time stamps as files have them: text in the usual forms, numbers, or dates of Parquet."""
 
 import re
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -80,7 +81,9 @@ def _forms(text: str) -> Iterator[str]:
     """In which forms to read times like this one: ISO 8601, else month before day, else day before month."""
     yield "ISO8601"
     for day_first in (False, True):
-        guess = guess_datetime_format(text, dayfirst=day_first)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that a form is not the one asked for
+            guess = guess_datetime_format(text, dayfirst=day_first)
         if guess:
             yield guess
 

@@ -1,10 +1,15 @@
 """Baselines without a network, for the reconstruction and for the class; each is fitted on the training part alone.
 
+Where sequences have lengths of their own, each is continued to the longest with the training mean at each step. A
+missing value is what the model reads in its place. Errors are over the values that exist.
+
 The baselines of forecasts are in `lstm_ae.forecasting.baselines`.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import cast
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -15,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lstm_ae.data.sequence_data import Sequences
-from lstm_ae.models.linear_autoencoder import LARGEST, SEQUENCES, linear_autoencoder
+from lstm_ae.models.linear_autoencoder import LARGEST, SEQUENCES, closed_form
 
 CHUNK_VALUES = 2_000_000  # double precision numbers in memory at a time: 16 MB
 REGRESSION_VALUES = 50_000_000  # numbers that the logistic regression is fitted on, at most
@@ -33,7 +38,8 @@ def reconstruction_baselines(train: Sequences, test: Sequences, context_size: in
         context_size: numbers in a context.
 
     Returns:
-        `reconstruction/mean`: of predicting the training mean at each position.
+        `reconstruction/mean`: of predicting the training mean at each position; at steps that no training sequence has,
+            the mean of the feature.
         `reconstruction/pca`: of principal components (Pearson 1901), as many as the context has numbers. No linear code
             of this size does better on the training part. It is exactly 0 where the context is at least as large as a
             sequence. n training sequences have at most n - 1 components.
@@ -41,42 +47,78 @@ def reconstruction_baselines(train: Sequences, test: Sequences, context_size: in
             same at every step (see `lstm_ae.models.linear_autoencoder`), of the context's size: what an encoder can
             keep without being anything but linear. Only for sequences of up to `LARGEST` values.
     """
-    mean = torch.stack([chunk.sum(0) for chunk in flat_chunks(train)]).sum(0) / len(train)
-    found = {"reconstruction/mean": sum((chunk - mean).square().sum().item() for chunk in flat_chunks(test))}
-    if context_size >= len(mean):
-        found["reconstruction/pca"] = 0.0
-    else:
+    mean = mean_sequence(train, max(train.inputs.shape[1], test.inputs.shape[1]))
+    train, test = continued(train, mean), continued(test, mean)
+    found = {"reconstruction/mean": mean_square(test, lambda values: values - mean), "reconstruction/pca": 0.0}
+    if context_size < len(mean):
         components = principal_components(train, mean, min(context_size, len(train) - 1))
-        centred = (chunk - mean for chunk in flat_chunks(test))
-        residuals = (values - values @ components @ components.T for values in centred)
-        found["reconstruction/pca"] = sum(residual.square().sum().item() for residual in residuals)
+        found["reconstruction/pca"] = mean_square(
+            test, lambda values: (values - mean) - (values - mean) @ components @ components.T
+        )
     if len(mean) <= LARGEST:
-        found["reconstruction/linear_recurrence"] = linear_recurrence(train, test, context_size)
-    return {name: total / (len(test) * len(mean)) for name, total in found.items()}
+        rebuild = linear_recurrence(train, context_size)
+        found["reconstruction/linear_recurrence"] = mean_square(test, lambda values: values - rebuild(values))
+    return found
 
 
-def linear_recurrence(train: Sequences, test: Sequences, size: int) -> float:
-    """The summed squared error on `test` of the best linear readout of a linear recurrence's `size` numbers.
+def mean_sequence(part: Sequences, steps: int) -> Tensor:
+    """The mean at each position over the values that exist, (steps * features,); of the feature where none does."""
+    exists = part.exists()
+    if exists is None:
+        return torch.stack([chunk.sum(0) for chunk in flat_chunks(part)]).sum(0) / len(part)
+    total = torch.zeros(steps, part.inputs.shape[2], dtype=torch.double)
+    count = torch.zeros_like(total)
+    for chunk in part.chunks(chunk_size(part)):
+        there = cast(Tensor, chunk.exists()).cpu()
+        total[: there.shape[1]] += torch.where(there, chunk.inputs.cpu(), 0).double().sum(0)
+        count[: there.shape[1]] += there.sum(0)
+    feature = total.sum(0) / count.sum(0).clamp(min=1)
+    return torch.where(count > 0, total / count.clamp(min=1), feature).flatten()
+
+
+def continued(part: Sequences, mean: Tensor) -> Sequences:
+    """Sequences of unequal length, each continued with the mean sequence (steps * features,); others as they are."""
+    if part.lengths is None:
+        return part
+    inputs = mean.view(-1, part.inputs.shape[2]).to(part.inputs).repeat(len(part), 1, 1)
+    within = cast(Tensor, replace(part, mask=None).exists())
+    inputs[:, : part.inputs.shape[1]][within] = part.inputs[within]
+    mask = None if part.mask is None else F.pad(part.mask, (0, 0, 0, inputs.shape[1] - part.mask.shape[1]))
+    return replace(part, inputs=inputs, mask=mask)
+
+
+def mean_square(part: Sequences, error: Callable[[Tensor], Tensor]) -> float:
+    """The mean square over the values that exist of `error`, a function of flat sequences (n, values)."""
+    total, count = 0.0, 0
+    for chunk, values in zip(part.chunks(chunk_size(part)), flat_chunks(part), strict=True):
+        errors, exists = error(values), chunk.exists()
+        if exists is not None:
+            errors = errors[exists.cpu().flatten(1)]
+        total, count = total + errors.square().sum().item(), count + errors.numel()
+    return total / count
+
+
+def linear_recurrence(train: Sequences, size: int) -> Callable[[Tensor], Tensor]:
+    """What the best linear readout of a linear recurrence of `size` numbers makes of flat sequences (n, values).
 
     Recurrence and readout are fitted on at most `SEQUENCES` training sequences.
     """
-    recurrence = linear_autoencoder(train.inputs, size)
+    recurrence = closed_form(train.inputs, size)
 
-    def with_one(chunk: Sequences) -> Tensor:
+    def codes_and_one(values: Tensor) -> Tensor:
         """The codes and, for the readout's constant, a column of ones."""
-        return F.pad(recurrence.codes(chunk.inputs.cpu()), (0, 1), value=1.0)
+        return F.pad(recurrence.codes(values.unflatten(1, (-1, train.inputs.shape[2]))), (0, 1), value=1.0)
 
     moments = torch.zeros(size + 1, size + 1, dtype=torch.double)
     products = torch.zeros(size + 1, train.inputs[0].numel(), dtype=torch.double)
-    for chunk in chunks(train[:SEQUENCES]):
-        codes = with_one(chunk)
+    for values in flat_chunks(train[:SEQUENCES]):
+        codes = codes_and_one(values)
         moments += codes.T @ codes
-        products += codes.T @ chunk.inputs.cpu().flatten(1).double()
+        products += codes.T @ values
     # Codes may depend on each other, or lie idle: a trace of ridge keeps the solution small, and costs nothing.
     moments.diagonal().add_(1e-10 * moments.diagonal().mean())
     readout = torch.linalg.solve(moments, products)
-    return sum((with_one(chunk) @ readout - chunk.inputs.cpu().flatten(1)).square().sum().item()
-               for chunk in chunks(test))  # fmt: skip
+    return lambda values: codes_and_one(values) @ readout
 
 
 def principal_components(part: Sequences, mean: Tensor, count: int) -> Tensor:
@@ -110,6 +152,9 @@ def accuracy_baselines(train: Sequences, test: Sequences) -> dict[str, float]:
         `accuracy/majority`: of always naming the training part's most frequent class.
         `accuracy/logistic_regression`: see `logistic_regression`.
     """
+    if train.lengths is not None:
+        mean = mean_sequence(train, max(train.inputs.shape[1], test.inputs.shape[1]))
+        train, test = continued(train, mean), continued(test, mean)
     assert train.labels is not None and test.labels is not None
     majority = train.labels.mode().values.item()
     return {
@@ -140,12 +185,12 @@ def logistic_regression(train: Sequences, test: Sequences) -> float:
     return float(model.score(test.inputs.flatten(1).cpu().numpy(), test.labels.cpu().numpy()))
 
 
-def chunks(part: Sequences) -> Iterator[Sequences]:
-    """The sequences in order, some at a time, so that a chunk has at most `CHUNK_VALUES` values."""
-    yield from part.chunks(max(1, CHUNK_VALUES // part.inputs[0].numel()))
-
-
 def flat_chunks(part: Sequences) -> Iterator[Tensor]:
     """The sequences in order, some at a time: (n, length * features) in double precision on the CPU."""
-    for chunk in chunks(part):
+    for chunk in part.chunks(chunk_size(part)):
         yield chunk.inputs.cpu().flatten(1).double()
+
+
+def chunk_size(part: Sequences) -> int:
+    """How many sequences make a chunk."""
+    return max(1, CHUNK_VALUES // part.inputs[0].numel())

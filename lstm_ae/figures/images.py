@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lstm_ae.data.sequence_data import SequenceData, Sequences
-from lstm_ae.figures.sequences import original_units, quartiles, sequence_errors
+from lstm_ae.figures.sequences import error_and_variance, original_units, quartiles, sequence_errors
 from lstm_ae.figures.style import shortened
 from lstm_ae.models.autoencoder import Output
 
@@ -100,11 +100,10 @@ def draw_images(
 
 def image_errors(data: SequenceData, test: Sequences, output: Output) -> Figure:
     """Where in an image the context forgets: the mean squared error at each pixel, beside the variance there."""
-    error = (output.reconstruction - test.inputs).square().mean(0).numpy()
-    variance = test.inputs.var(0, correction=0).numpy()
+    error, variance = error_and_variance(test, output.reconstruction)
     figure = Figure(figsize=(8, 3.4))
     pictures = (("error of the reconstruction", error), ("variance (the error of predicting the mean)", variance))
-    top = max(error.max(), variance.max()) or 1.0
+    top = max(np.nanmax(error), np.nanmax(variance)) or 1.0
     for axes, (name, values) in zip(figure.subplots(1, 2), pictures, strict=True):
         image = axes.imshow(data.spec.as_images(values[None])[0], cmap="magma", vmin=0, vmax=top)
         axes.set(title=name, xticks=[], yticks=[])

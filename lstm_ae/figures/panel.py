@@ -68,6 +68,8 @@ def panel_figures(
                     "baselines": against_baselines}  # fmt: skip
         if len(np.unique(windows.begin)) == 1:  # then `window` shows all that there is over time
             del figures["forecast"]
+        if not panel.shared:  # there are no two series of one time
+            del figures["next_step"]
     return {name: partial(figure, windows) for name, figure in figures.items()}
 
 
@@ -77,11 +79,13 @@ def whole_series(windows: Windows) -> Figure:
     fullest = np.argsort(np.isnan(panel.values[..., 0]).sum(1), kind="stable")
     figure = Figure(figsize=(8, 3.8))
     axes = figure.subplots()
-    for row, style in zip(windows.shown(fullest)[:2], ("-", "--"), strict=False):
-        axes.plot(panel.times, panel.values[row, :, 0], style, label=panel.series[row])
-    position_axis(axes, panel.times)
-    axes.set(ylabel=feature_label(windows.data.spec, 0), title=f"{panel.times[0]} to {panel.times[-1]}")
-    axes.legend()
+    rows = windows.shown(fullest)[: 2 if panel.shared else 1]
+    for row, style in zip(rows, ("-", "--"), strict=False):
+        axes.plot(panel.times_of(row), panel.values[row, : len(panel.times_of(row)), 0], style, label=panel.series[row])
+    times = panel.times_of(rows[0])
+    position_axis(axes, times)
+    axes.set(ylabel=feature_label(windows.data.spec, 0), title=f"{times[0]} to {times[-1]}")
+    axes.legend(loc="best" if len(times) < 100_000 else "upper left")  # the best place takes long to find
     return figure
 
 
@@ -92,7 +96,7 @@ def one_step_ahead(windows: Windows) -> Figure:
     mine = np.flatnonzero(windows.series == row)
     mine = mine[np.argsort(windows.begin[mine])]
     places = windows.begin[mine] + spec.length
-    times, truth = panel.times[places], panel.values[row, places, 0]
+    times, truth = panel.times_of(row)[places], panel.values[row, places, 0]
     figure = Figure(figsize=(8, 5.8))
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     marker = "o" if len(mine) < 3 else ""
@@ -147,7 +151,7 @@ def whole_window(windows: Windows) -> Figure:
     rebuilt, forecast = (original_units(windows.data, one, values[i : i + 1, :, :1])[0, :, 0]
                          for values in (output.reconstruction, output.forecast) if values is not None)  # fmt: skip
     span = slice(begin, begin + spec.length + windows.test.horizon)
-    times = panel.times[span]
+    times = panel.times_of(row)[span]
     inside, after = times[: spec.length], times[spec.length :]
     figure = Figure(figsize=(8, 4.6))
     axes = figure.subplots()

@@ -51,7 +51,7 @@ def draw_rollout(
 def rolled_series(spec: DataSpec, panel: Panel, row: int, before: tuple[int, int], rolled: pd.DataFrame) -> Figure:
     """One series before and after the start of the forecast; see `draw_rollout`."""
     first, start = before
-    times = panel.times[first : start + len(rolled)]
+    times = panel.times_of(row)[first : start + len(rolled)]
     ahead = times[start - first :]
     figure = Figure(figsize=(9, 4.8))
     axes = figure.subplots()

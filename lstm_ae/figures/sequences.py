@@ -35,11 +35,12 @@ def samples(data: SequenceData, test: Sequences) -> Figure:
     names = [f"test sequence {i}" for i in range(len(first))]
     if first.labels is not None and spec.class_names:
         names = [f"{name}: {spec.class_names[k]}" for name, k in zip(names, first.labels, strict=True)]
-    values = original_units(data, first, first.inputs)
-    lines = [[(sequence, {**ORIGINAL, "label": None})] for sequence in values]
-    rows = [Row(name, np.arange(spec.length), drawn) for name, drawn in zip(names, lines, strict=True)]
+    rows = []
+    for i, name in enumerate(names):
+        drawn = drawn_values(data, test[i : i + 1], test.inputs[i : i + 1], holes=True)
+        rows.append(Row(name, np.arange(len(drawn)), [(drawn, {**ORIGINAL, "label": None})]))
     figure = draw_rows(spec, rows, "step", share=True)
-    figure.suptitle(f"{spec.name}: {len(test)} test sequences of {spec.length} steps of {spec.features}")
+    figure.suptitle(f"{spec.name}: {len(test)} test sequences of {spec.steps_in_words} steps of {spec.features}")
     return figure
 
 
@@ -52,13 +53,15 @@ def reconstructions(data: SequenceData, test: Sequences, output: Output) -> Figu
     rows = []
     for i, words in quartiles(errors, None if test.series is None else test.series.numpy()).items():
         one = test[i : i + 1]
-        pair = ((one.inputs, ORIGINAL), (output.reconstruction[i : i + 1], RECONSTRUCTION))
-        lines = [(original_units(data, one, values)[0], style) for values, style in pair]
+        lines = [
+            (drawn_values(data, one, one.inputs, holes=True), ORIGINAL),
+            (drawn_values(data, one, output.reconstruction[i : i + 1]), RECONSTRUCTION),
+        ]
         words = f"{words}: mean squared error {errors[i]:.2g} (scaled)"
-        positions = np.arange(data.spec.length)
+        positions = np.arange(len(lines[0][0]))
         if data.panel is not None and test.series is not None and test.time is not None:
             words = f"{data.panel.series[int(test.series[i])]}, {words}"
-            positions = data.panel.times[positions + int(test.time[i])]
+            positions = data.panel.times_of(int(test.series[i]))[positions + int(test.time[i])]
         rows.append(Row(words, positions, lines))
     figure = draw_rows(data.spec, rows, "step" if data.panel is None else "", share=data.panel is None)
     legend_below(figure)
@@ -67,8 +70,7 @@ def reconstructions(data: SequenceData, test: Sequences, output: Output) -> Figu
 
 def error_by_step(data: SequenceData, test: Sequences, output: Output) -> Figure:
     """Where in a sequence the context forgets: the mean squared error at each step, beside the variance there."""
-    error = (output.reconstruction - test.inputs).square().mean(0).numpy()
-    variance = test.inputs.var(0, correction=0).numpy()
+    error, variance = error_and_variance(test, output.reconstruction)
     row = Row("mean squared error at each step (scaled)", np.arange(len(error)),
               [(variance, MEAN), (error, RECONSTRUCTION)])  # fmt: skip
     figure = draw_rows(data.spec, [row], "step", share=True, height=3)
@@ -130,8 +132,41 @@ def position_axis(axes: Axes, positions: np.ndarray) -> None:
 
 
 def sequence_errors(test: Sequences, reconstruction: Tensor) -> np.ndarray:
-    """The mean squared error of each sequence, (n,)."""
-    return (reconstruction - test.inputs).square().flatten(1).mean(1).numpy()
+    """The mean squared error of each sequence over its values that exist, (n,)."""
+    return squared_errors(test, reconstruction).flatten(1).nanmean(1).numpy()
+
+
+def squared_errors(test: Sequences, reconstruction: Tensor) -> Tensor:
+    """The squared error of each value, (n, length, features); NaN where there is none."""
+    errors, exists = (reconstruction - test.inputs).square(), test.exists()
+    return errors if exists is None else errors.masked_fill(~exists, torch.nan)
+
+
+def error_and_variance(test: Sequences, reconstruction: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """The mean squared error and the variance at each step over the values that exist, (length, features) each.
+
+    NaN where there is none, and the variance where there is one only.
+    """
+    error, exists = squared_errors(test, reconstruction).nanmean(0), test.exists()
+    if exists is None:
+        return error.numpy(), test.inputs.var(0, correction=0).numpy()
+    inputs = test.inputs.masked_fill(~exists, torch.nan)
+    variance = (inputs - inputs.nanmean(0)).square().nanmean(0)
+    return error.numpy(), variance.masked_fill(exists.sum(0) < 2, torch.nan).numpy()
+
+
+def drawn_values(data: SequenceData, one: Sequences, values: Tensor, holes: bool = False) -> np.ndarray:
+    """Values (1, length, features) of one sequence in original units, to its end: (its length, features).
+
+    Args:
+        data, one: the data set and the stack of this sequence alone.
+        values: scaled.
+        holes: NaN, which draws nothing, where a value is missing.
+    """
+    drawn = original_units(data, one, values)[0]
+    if holes and one.mask is not None:
+        drawn = np.where(one.mask[0].numpy(), drawn, np.nan)
+    return drawn if one.lengths is None else drawn[: int(one.lengths[0])]
 
 
 def quartiles(errors: np.ndarray, series: np.ndarray | None = None) -> dict[int, str]:

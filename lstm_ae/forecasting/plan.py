@@ -34,7 +34,7 @@ class Plan:
     @property
     def times(self) -> np.ndarray:
         """The times that are forecast."""
-        return self.panel.times[self.start : self.start + self.steps]
+        return self.panel.times_of(self.row)[self.start : self.start + self.steps]
 
     @property
     def truth(self) -> np.ndarray:
@@ -72,47 +72,49 @@ def make_plan(
         series = next((name for name in spec.shown if name in panel.series), panel.series[0])
     row = panel.position("series", series)
     used = used_until(data)
-    first = _start(panel, start, used[row], spec.length)
+    times = panel.times_of(row)
+    first = _start(panel, row, start, used[row], spec.length)
     if spec.forecast_features < spec.features and steps > spec.horizon:
         raise ConfigError(
             "steps", steps, f"this model reads {', '.join(spec.feature_names)} and forecasts only "
             f"{spec.feature_names[0]}, so steps must be at most {spec.horizon}; or train with "
             "dataset.forecast_features=all"
         )  # fmt: skip
-    if first + steps > len(panel.times):
-        raise ConfigError("steps", steps, f"must be at most {len(panel.times) - first}: the data end at "
-                          f"{panel.times[-1]}")  # fmt: skip
+    if first + steps > len(times):
+        raise ConfigError("steps", steps, f"must be at most {len(times) - first}: the data end at {times[-1]}")
     inside = bool(first < used[row])
     if inside and not in_sample:
-        other = f"start at {panel.times[used[row]]} or later" if used[row] < len(panel.times) else "take another series"
+        other = f"start at {times[used[row]]} or later" if used[row] < len(times) else "take another series"
         raise ConfigError(
-            "start", panel.times[first], f"the run was trained and validated on {series} up to "
-            f"{panel.times[used[row] - 1]}; {other}, or add in_sample=true to see how it fits what it knows"
+            "start", times[first], f"the run was trained and validated on {series} up to "
+            f"{times[used[row] - 1]}; {other}, or add in_sample=true to see how it fits what it knows"
         )  # fmt: skip
     begin = 0 if growing else first - spec.length
     whole = ~np.isnan(panel.values[:, begin : first + steps]).any((1, 2))
     if not whole[row]:
-        raise ConfigError("series", series, f"has missing values between {panel.times[begin]} and "
-                          f"{panel.times[first + steps - 1]}")  # fmt: skip
+        raise ConfigError("series", series, f"has missing values between {times[begin]} and "
+                          f"{times[first + steps - 1]}")  # fmt: skip
     scaled = _has_scaling(data)
     if not scaled[row]:
         raise ConfigError("series", series, "the run has no window of it, and so no range to scale it by")
-    rows = (whole & scaled & ((first < used) == inside)).nonzero()[0]
+    alike = whole & scaled & ((first < used) == inside)
+    rows = alike.nonzero()[0] if panel.shared else np.array([row])
     return Plan(panel, row, rows, begin, first, steps, inside)
 
 
-def _start(panel: Panel, start: str | None, used: int, length: int) -> int:
+def _start(panel: Panel, row: int, start: str | None, used: int, length: int) -> int:
     """The position of the first time to forecast."""
+    times = panel.times_of(row)
     if start is not None:
-        first = panel.time_of("start", start)
-    elif used < len(panel.times):
+        first = panel.time_of("start", start, row)
+    elif used < len(times):
         first = max(int(used), length)
     else:
         raise ConfigError("start", None, "the run was trained on all times of this series; give a date, and "
                           "in_sample=true")  # fmt: skip
     if first < length:
-        earliest = panel.times[length] if length < len(panel.times) else "after the end of the data"
-        raise ConfigError("start", panel.times[first], f"must be {earliest} or later: the model reads {length} steps "
+        earliest = times[length] if length < len(times) else "after the end of the data"
+        raise ConfigError("start", times[first], f"must be {earliest} or later: the model reads {length} steps "
                           "before it")  # fmt: skip
     return first
 
@@ -120,7 +122,7 @@ def _start(panel: Panel, start: str | None, used: int, length: int) -> int:
 def used_until(data: SequenceData) -> np.ndarray:
     """Up to which position in time training or validation looked at each series, (series,); 0: never.
 
-    Series share their times. So a time that one of them was trained on counts for all, unless the test is of series
+    Where series share their times, a time that one of them was trained on counts for all, unless the test is of series
     that were never trained on.
     """
     assert data.panel is not None and data.test.series is not None
@@ -130,7 +132,7 @@ def used_until(data: SequenceData) -> np.ndarray:
         assert part.series is not None and part.time is not None
         np.maximum.at(ends, part.series.numpy(), part.time.numpy() + span)
     unseen_series = (ends[data.test.series.numpy()] == 0).all()
-    return ends if unseen_series else np.full_like(ends, ends.max())
+    return ends if unseen_series or not data.panel.shared else np.full_like(ends, ends.max())
 
 
 def _has_scaling(data: SequenceData) -> np.ndarray:

@@ -27,7 +27,7 @@ def make_forecaster(model: Autoencoder, data: SequenceData, rows: Tensor) -> For
     fixed = data.scaler if columns or data.scaler is not None else series_scaler(data, rows)
 
     def forecast(inputs: Tensor) -> Tensor:
-        scaler = fixed or own_scaler(inputs, columns)
+        scaler = fixed or own_scaler(inputs, columns, data.spec.own_standardized)
         with evaluating(model):
             made = model(scaler.transform(inputs).float().to(device)).forecast
         assert made is not None, "this model does not forecast"

@@ -22,6 +22,8 @@ class LSTM(nn.LSTM):
     - "torch": `nn.LSTM`.
     - "native": the compiled layer, for float32 tensors on a CPU; for all others, under autocast, and while a model is
       traced, compiled or exported, `nn.LSTM` all the same. Its gradients cannot be differentiated again.
+    - "onnx", "scan": forms that can be exported for any number of steps (see `lstm_ae.kernels.exporting`); for nothing
+      else.
 
     Dropout between layers draws other random numbers natively than in `nn.LSTM`.
 
@@ -121,6 +123,8 @@ class LSTM(nn.LSTM):
             inputs = given.new_zeros(batch, steps, self.input_size)
         elif repeat:
             inputs = inputs[:, None].expand(-1, steps, -1)
+        if self.backend in ("onnx", "scan"):
+            return self._read_for_export(inputs, state, lengths)
         states, last = super().forward(inputs, state) if lengths is None else self._read_ragged(inputs, state, lengths)
         return (states if need_states else None), last
 
@@ -236,4 +240,27 @@ class LSTM(nn.LSTM):
             if number < self.num_layers - 1:
                 inputs = F.dropout(inputs, self.dropout, self.training)
         hidden, cell = (torch.cat(parts) for parts in zip(*last, strict=True))
+        return inputs, (hidden, cell)
+
+    def _read_for_export(self, inputs: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
+        """In a form that `torch.export` keeps as it is, instead of writing out every step."""
+        from lstm_ae.kernels.exporting import LAYERS  # late: few processes export
+
+        layer, directions = LAYERS[self.backend], 1 + self.bidirectional
+        batch, steps, _ = inputs.shape
+        if state is None:
+            zeros = inputs.new_zeros(self.num_layers * directions, batch, self.hidden_size)
+            state = zeros, zeros
+        if lengths is None:
+            lengths = torch.full((batch,), steps, dtype=torch.int64, device=inputs.device)
+        last: list[State] = []
+        for number in range(self.num_layers):
+            outputs = []
+            for index in range(number * directions, (number + 1) * directions):
+                hidden, cell = state[0][index], state[1][index]
+                states, *after = layer(inputs, hidden, cell, lengths, self.all_weights[index], index % directions == 1)
+                outputs.append(states)
+                last.append((after[0], after[1]))
+            inputs = torch.cat(outputs, dim=2)
+        hidden, cell = (torch.stack(parts) for parts in zip(*last, strict=True))
         return inputs, (hidden, cell)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,9 @@ class Autoencoder(nn.Module):
         varying: whether the data's sequences have lengths of their own; `length` is then that of the longest.
         masked: whether values are missing; the model then reads beside each value whether it exists.
 
+        inputs: of the training part, for an initialization that is fitted to them; None: the weights come from a
+            checkpoint.
+
     Raises:
         UserError: a part that does not keep its contract (see `lstm_ae.models.contracts`), or that cannot read
             sequences of unequal length and would have to.
@@ -52,6 +56,7 @@ class Autoencoder(nn.Module):
         forecast_features: int = 0,
         varying: bool = False,
         masked: bool = False,
+        inputs: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.varying, self.masked = varying, masked
@@ -76,7 +81,8 @@ class Autoencoder(nn.Module):
         for name in ("encoder", "decoder", "head") if varying else ():
             if getattr(self, name) is not None:
                 require_lengths(getattr(self, name), f"model.{name}")
-        initialization(self)
+        fitted = "inputs" in signature(initialization).parameters
+        initialization(self, **({"inputs": inputs} if fitted else {}))
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None) -> Output:
         """Sequences -> `Output`.

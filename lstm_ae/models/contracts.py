@@ -91,7 +91,11 @@ class Head(Protocol):
 
 
 class Initialization(Protocol):
-    """Sets the starting weights of a whole autoencoder in place, after all of its parts are built."""
+    """Sets the starting weights of a whole autoencoder in place, after all of its parts are built.
+
+    One that is fitted to data has a further parameter, `inputs`: those of the training part (n, length, features), or
+    None where the weights come from a checkpoint and nothing but the modules that it adds is wanted.
+    """
 
     def __call__(self, model: nn.Module) -> None:
         """Change the parameters of `model`."""

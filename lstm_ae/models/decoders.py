@@ -52,6 +52,9 @@ class LSTMDecoder(nn.Module):
         self.hidden_size = hidden_size
         self.reverse = reverse
         self.lstm = stacked_lstm(input_size, hidden_size, num_layers, dropout)
+        self.scale_context: nn.Module = (
+            nn.Identity()
+        )  # an initialization may put a `Standardize` here: of what the LSTM is given
         self.output = nn.Sequential(nn.Linear(hidden_size, output_size), ACTIVATIONS[output_activation]())
 
     def in_data_order(self, written: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -72,11 +75,14 @@ class LSTMDecoder(nn.Module):
         """How many steps to write."""
         return self.length if lengths is None else inputs.shape[1]
 
-    def start_linear(self, turn: Tensor) -> None:
-        """Set the weights that bring the context into the LSTM for a linear start with candidate matrix `turn`.
+    def start_linear(self, turn: Tensor, weight: Tensor, bias: Tensor | None = None, gain: float = 1.0) -> None:
+        """Set the weights that bring the context into the LSTM: its state starts as `weight` context + `bias`.
 
         Args:
-            turn: (hidden_size, hidden_size), the candidate's recurrent weights of this decoder.
+            turn: (hidden_size, hidden_size), what a step multiplies the state by.
+            weight: (hidden_size, context_size).
+            bias: (hidden_size,); None: zeros.
+            gain: what the open gates multiply the candidate by.
         """
 
 
@@ -89,14 +95,16 @@ class RepeatContextDecoder(LSTMDecoder):
 
     def forward(self, context: Tensor, inputs: Tensor, lengths: Tensor | None = None) -> Decoding:
         """context (batch, context_size) -> the decoding; `inputs`, the truth, is not read."""
-        states, _ = self.lstm.repeat(context, self.steps_of(inputs, lengths), lengths=lengths)
+        states, _ = self.lstm.repeat(self.scale_context(context), self.steps_of(inputs, lengths), lengths=lengths)
         return self.decoded(states, lengths)
 
-    def start_linear(self, turn: Tensor) -> None:
-        """With input weights `turn` - I its state after t steps is (turn^t - I) times the context."""
-        size = self.hidden_size
-        candidate: Tensor = self.lstm.all_weights[0][0].chunk(4)[2]
-        candidate[:, :size].copy_(turn - torch.eye(size))
+    def start_linear(self, turn: Tensor, weight: Tensor, bias: Tensor | None = None, gain: float = 1.0) -> None:
+        """With input weights (`turn` - I) `weight` its state after t steps is (turn^t - I) weight context."""
+        move = (turn - torch.eye(self.hidden_size)) / gain
+        weight_ih, _, bias_ih, _ = (weights.chunk(4)[2] for weights in self.lstm.all_weights[0])
+        weight_ih.copy_(move @ weight)
+        if bias is not None:
+            bias_ih.copy_(self.scale_context(move @ bias))
 
 
 @part
@@ -112,7 +120,8 @@ class InitialStateDecoder(LSTMDecoder):
 
     def start(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """context (batch, context_size) -> hidden and cell state, each (num_layers, batch, hidden_size)."""
-        state = self.initial_state(context).view(len(context), 2, self.lstm.num_layers, self.hidden_size)
+        state = self.scale_context(self.initial_state(context))
+        state = state.view(context.shape[0], 2, self.lstm.num_layers, self.hidden_size)
         hidden, cell = state.permute(1, 2, 0, 3).contiguous()
         return hidden, cell
 
@@ -121,11 +130,13 @@ class InitialStateDecoder(LSTMDecoder):
         states, _ = self.lstm.unroll(self.steps_of(inputs, lengths), self.start(context), lengths=lengths)
         return self.decoded(states, lengths)
 
-    def start_linear(self, turn: Tensor) -> None:
-        """Hidden state = the first numbers of the context, cell state = 0."""
+    def start_linear(self, turn: Tensor, weight: Tensor, bias: Tensor | None = None, gain: float = 1.0) -> None:
+        """Hidden state = `weight` context + `bias`, cell state = 0."""
         nn.init.zeros_(self.initial_state.bias)
         nn.init.zeros_(self.initial_state.weight)
-        nn.init.eye_(self.initial_state.weight[: self.hidden_size, : self.hidden_size])
+        self.initial_state.weight[: self.hidden_size].copy_(weight)
+        if bias is not None:
+            self.initial_state.bias[: self.hidden_size].copy_(bias)
 
 
 @part
@@ -148,7 +159,7 @@ class AutoregressiveDecoder(InitialStateDecoder):
     def forward(self, context: Tensor, inputs: Tensor, lengths: Tensor | None = None) -> Decoding:
         """context (batch, context_size) -> the decoding; the truth `inputs` is read while training only."""
         state = self.start(context)
-        step = context.new_zeros(len(context), 1, self.lstm.input_size)
+        step = context.new_zeros(context.shape[0], 1, self.lstm.input_size)
         if self.training and torch.rand(()).item() < self.teacher_forcing:
             taught = torch.cat([step, self.in_data_order(inputs, lengths)[:, :-1]], dim=1)
             states, _ = self.lstm(taught, state, lengths)

@@ -51,6 +51,8 @@ class LSTMEncoder(nn.Module):
         super().__init__()
         self.pooling = pooling
         self.lstm = stacked_lstm(input_size, hidden_size, num_layers, dropout, bidirectional)
+        self.scale_inputs: nn.Module = nn.Identity()  # an initialization may put a `Standardize` in either place
+        self.scale_states: nn.Module = nn.Identity()
         self.context_size = hidden_size * (2 if bidirectional else 1)
         self.causal = not bidirectional
 
@@ -59,7 +61,8 @@ class LSTMEncoder(nn.Module):
 
         With `lengths` (batch,) the last state and the mean are those within each sequence's own length.
         """
-        states, (hidden, _) = self.lstm(inputs, lengths=lengths)
+        states, (hidden, _) = self.lstm(self.scale_inputs(inputs), lengths=lengths)
+        states = self.scale_states(states)
         if self.pooling == "last":
             return Encoding(self._last(hidden), states)
         mean = states.mean(dim=1) if lengths is None else states.sum(dim=1) / lengths[:, None]  # zeros past the end
@@ -69,10 +72,10 @@ class LSTMEncoder(nn.Module):
         """The context alone, (batch, context_size): where nobody reads the states, they are not computed."""
         if self.pooling == "mean":
             return self(inputs, lengths).context
-        hidden, _ = self.lstm.last_state(inputs, lengths=lengths)
+        hidden, _ = self.lstm.last_state(self.scale_inputs(inputs), lengths=lengths)
         return self._last(hidden)
 
     def _last(self, hidden: Tensor) -> Tensor:
         """The top layer's last states, of both directions if there are two, side by side."""
         last = hidden[-2:] if self.lstm.bidirectional else hidden[-1:]  # (directions, batch, hidden_size)
-        return last.transpose(0, 1).flatten(1)
+        return self.scale_states(last.transpose(0, 1).flatten(1))

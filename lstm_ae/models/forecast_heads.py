@@ -141,7 +141,7 @@ class ForecastLinear(ForecastHead):
         forecast = self.output(self.dropout(encoding.states if self.shifted else encoding.context))
         if self.skip is not None:
             forecast = forecast + self.skip(self._recent(inputs))
-        forecast = forecast.view(len(inputs), -1, self.sizes.forecast_features)
+        forecast = forecast.view(inputs.shape[0], -1, self.sizes.forecast_features)
         return {"forecast": self.level(forecast.sigmoid() if self.sigmoid else forecast, inputs)}
 
     def _recent(self, inputs: Tensor) -> Tensor:

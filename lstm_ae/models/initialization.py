@@ -46,7 +46,7 @@ def orthogonal(model: nn.Module, forget_bias: float, identity: bool = False) -> 
 
 @part
 @torch.no_grad()
-def chrono(model: nn.Module, longest: Annotated[int, Field(ge=3)], identity: bool = False) -> None:
+def chrono(model: nn.Module, longest: Annotated[int, Field(ge=3)] | None, identity: bool = False) -> None:
     """Forget gates that start open for as long as the dependencies to learn (Tallec and Ollivier 2018).
 
     A unit whose forget bias is log(T) forgets within about T steps. T is drawn evenly from 1 to `longest` - 1 for each
@@ -55,13 +55,14 @@ def chrono(model: nn.Module, longest: Annotated[int, Field(ge=3)], identity: boo
 
     Args:
         model: any; all of its LSTMs are set.
-        longest: steps between cause and effect, at most; the sequence's length if in doubt.
+        longest: steps between cause and effect, at most; None: the length that the decoder writes.
         identity: see `orthogonal`.
     """
     orthogonal(model, 0.0, identity)
+    steps = max(3, getattr(model, "decoder").length) if longest is None else longest  # noqa: B009
     for _, _, bias_ih, _ in lstm_weights(model):
         bias_in, bias_forget, *_ = bias_ih.chunk(4)
-        bias_forget.uniform_(1, longest - 1).log_()
+        bias_forget.uniform_(1, steps - 1).log_()
         bias_in.copy_(-bias_forget)
 
 
@@ -93,7 +94,7 @@ def linear_memory(model: nn.Module, gate_bias: NonNegative) -> None:
         ConfigError: an encoder or decoder that does not fit, or a decoder that writes forwards where sequences have
             lengths of their own: how far it would have to turn back before it starts depends on the length.
     """
-    *lower, top = levels(model)
+    *lower, top = levels(model, "linear_memory")
     if getattr(model, "varying", False) and not top[1].reverse:
         raise ConfigError(
             "model.initialization", "linear_memory", "finds the first step again only if all sequences have one "
@@ -101,7 +102,7 @@ def linear_memory(model: nn.Module, gate_bias: NonNegative) -> None:
             "model.decoder.top.reverse=true in a pyramid) or use model/initialization=orthogonal"
         )  # fmt: skip
     for encoder, decoder in (*lower, top):
-        check_pair(encoder, decoder)
+        check_pair(encoder, decoder, "linear_memory", same_size=True)
         for lstm in (encoder.lstm, decoder.lstm):
             for _, weight_hh, bias_ih, bias_hh in lstm_weights(lstm):
                 nn.init.orthogonal_(weight_hh.chunk(4)[2])
@@ -123,7 +124,7 @@ def linear_memory(model: nn.Module, gate_bias: NonNegative) -> None:
             readout.bias.zero_()
         back = turn.T if decoder.reverse else turn
         decoder.lstm.all_weights[0][1].chunk(4)[2].copy_(back)
-        decoder.start_linear(back)
+        decoder.start_linear(back, torch.eye(encoder.lstm.hidden_size, encoder.context_size))
 
 
 def lstm_weights(module: nn.Module) -> Iterator[tuple[Tensor, ...]]:
@@ -133,8 +134,12 @@ def lstm_weights(module: nn.Module) -> Iterator[tuple[Tensor, ...]]:
             yield from map(tuple, lstm.all_weights)
 
 
-def levels(model: nn.Module) -> list[tuple[LSTMEncoder, LSTMDecoder]]:
+def levels(model: nn.Module, name: str) -> list[tuple[LSTMEncoder, LSTMDecoder]]:
     """The pairs of an encoder and the decoder that undoes it, the top last: one pair, or all levels of a pyramid.
+
+    Args:
+        model: the autoencoder.
+        name: of the initialization that asks, for messages.
 
     Raises:
         ConfigError: pyramids of different heights.
@@ -142,23 +147,26 @@ def levels(model: nn.Module) -> list[tuple[LSTMEncoder, LSTMDecoder]]:
     parts: tuple[Any, Any] = (model.encoder, model.decoder)
     lower = [list(getattr(one, "lower", ())) for one in parts]
     if len(lower[0]) != len(lower[1]):
-        raise ConfigError(
-            "model.initialization", "linear_memory", "needs an encoder and a decoder with equally many levels"
-        )
+        raise ConfigError("model.initialization", name, "needs an encoder and a decoder with equally many levels")
     encoder, decoder = (getattr(one, "top", one) for one in parts)
     return [*zip(*lower, strict=True), (encoder, decoder)]
 
 
-def check_pair(encoder: nn.Module, decoder: nn.Module) -> None:
+def check_pair(encoder: nn.Module, decoder: nn.Module, name: str, same_size: bool) -> None:
     """Check that a decoder can undo an encoder linearly.
+
+    Args:
+        encoder, decoder: of one level.
+        name: of the initialization that asks, for messages.
+        same_size: whether they must have equally many units.
 
     Raises:
         ConfigError: it cannot.
     """
     lstms = [getattr(one, "lstm", None) for one in (encoder, decoder)]
-    sizes = {lstm.hidden_size for lstm in lstms if isinstance(lstm, nn.LSTM) and lstm.num_layers == 1}
-    if None in lstms or len(sizes) != 1 or not hasattr(decoder, "start_linear"):
+    fit = all(isinstance(lstm, nn.LSTM) and lstm.num_layers == 1 for lstm in lstms) and hasattr(decoder, "start_linear")
+    if not fit or (same_size and len({lstm.hidden_size for lstm in lstms if isinstance(lstm, nn.LSTM)}) > 1):
         raise ConfigError(
-            "model.initialization", "linear_memory", "needs an encoder and a decoder with one LSTM layer each, of the "
-            "same hidden_size; use model/initialization=orthogonal for others"
+            "model.initialization", name, "needs an encoder and a decoder with one LSTM layer each"
+            + (", of the same hidden_size" if same_size else "") + "; use model/initialization=orthogonal for others"
         )  # fmt: skip

@@ -11,14 +11,27 @@ and U holds the leading eigenvectors of the second moments of all prefixes, writ
 first. The way back is its transpose: x[t] = A' h[t], h[t-1] = B' h[t].
 """
 
-from typing import NamedTuple
+import math
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
 
 import torch
-from torch import Tensor
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-SEQUENCES = 20_000  # that are read, at most: the first ones, which are in random order
+from lstm_ae.errors import ConfigError
+from lstm_ae.models.decoders import LSTMDecoder
+from lstm_ae.models.encoders import LSTMEncoder
+from lstm_ae.models.initialization import check_pair, levels
+from lstm_ae.models.scaling import ScaledLinear, Standardize
+from lstm_ae.spec import NonNegative, part
+
+SEQUENCES = 20_000  # that are read, at most
 CHUNK_VALUES = 2_000_000  # double precision numbers in memory at a time: 16 MB
 LARGEST = 4096  # values in a sequence; the closed form holds a few square matrices of this size (128 MB each)
+CONTEXTS = 2_000  # that the scaling of contexts and the decoder's start are fitted on
+RIDGE = 1e-3  # of the decoder's start, in units of the mean square of its readouts
 
 
 class LinearRecurrence(NamedTuple):
@@ -44,8 +57,18 @@ class LinearRecurrence(NamedTuple):
             codes = codes @ self.turn
         return torch.stack(steps[::-1], dim=1)
 
+    def readouts(self, length: int) -> Tensor:
+        """What reads the steps from a code that is turned back after each of them: (length * features, size).
 
-def linear_autoencoder(inputs: Tensor, size: int) -> LinearRecurrence:
+        Newest step first: the j-th block of rows is A' B'^j, j from 0.
+        """
+        rows = [self.write.T]
+        for _ in range(length - 1):
+            rows.append(rows[-1] @ self.turn.T)
+        return torch.cat(rows)
+
+
+def closed_form(inputs: Tensor, size: int) -> LinearRecurrence:
     """The closed form for sequences (n, length, features), in a few seconds and with no random numbers.
 
     A `size` beyond the values of a sequence leaves units without use.
@@ -53,10 +76,17 @@ def linear_autoencoder(inputs: Tensor, size: int) -> LinearRecurrence:
     _, length, features = inputs.shape
     basis = torch.linalg.eigh(prefix_moments(inputs)).eigenvectors[:, -size:]  # U, by rising eigenvalues
     if basis.shape[1] < size:
-        basis = torch.nn.functional.pad(basis, (0, size - basis.shape[1]))
+        basis = F.pad(basis, (0, size - basis.shape[1]))
     moved = torch.zeros_like(basis)
     moved[features:] = basis[:-features] if length > 1 else 0  # R U
     return LinearRecurrence(basis[:features].T.contiguous(), basis.T @ moved)
+
+
+def some(inputs: Tensor, count: int) -> Tensor:
+    """At most `count` of the sequences, chosen at random, but always the same ones."""
+    if len(inputs) <= count:
+        return inputs
+    return inputs[torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))[:count].sort().values]
 
 
 def prefix_moments(inputs: Tensor) -> Tensor:
@@ -68,12 +98,180 @@ def prefix_moments(inputs: Tensor) -> Tensor:
     _, length, features = inputs.shape
     values = length * features
     moments = torch.zeros(values, values, dtype=torch.double)
-    for chunk in inputs[:SEQUENCES].split(max(1, CHUNK_VALUES // values)):
+    chosen = some(inputs, SEQUENCES)
+    for chunk in chosen.split(max(1, CHUNK_VALUES // values)):
         flat = chunk.cpu().flip(1).flatten(1).double()
         moments += flat.T @ flat
-    moments /= min(len(inputs), SEQUENCES) * length
+    moments /= len(chosen) * length
     for step in range(length - 2, -1, -1):
         row = slice(step * features, (step + 1) * features)
         below = slice((step + 1) * features, (step + 2) * features)
         moments[row, :-features] += moments[below, features:]
     return moments
+
+
+@part
+@torch.no_grad()
+def linear_autoencoder(
+    model: nn.Module,
+    inputs: Tensor | None,
+    gate_bias: NonNegative = 8.0,
+    signal: Annotated[float, Field(gt=0, le=1)] = 0.003,
+) -> None:
+    """Encoder and decoder start as the linear autoencoder for sequences in closed form.
+
+    The closed form becomes the candidate's weights of an LSTM whose gates stand open (input and output, bias
+    `gate_bias`) or closed (forget, bias -`gate_bias`); all other weights of the gates start at zero. The open gates
+    multiply the loop by sigmoid(`gate_bias`)^2 at every step; the candidate's weights are divided by that, so that the
+    loop's gain is that of the closed form. The inputs are scaled to the root mean square `signal`, small enough for
+    tanh to be linear, and the contexts scaled to mean 0 and deviation 1 for what reads them. These factors are fixed
+    and kept in the model. The decoder turns back with the transpose, and starts from the linear function of the context
+    with which its own steps come nearest to the training sequences. It takes seconds and depends on no seed; heads and
+    other layers keep PyTorch's start.
+
+    A bidirectional encoder reads the closed form of the reversed sequences backwards. A decoder that writes the first
+    step first has that one too. In a pyramid each pair of levels is such a pair, fitted to what the level below hands
+    up; those contexts are scaled by one factor for all numbers, so that their sizes still tell what matters.
+
+    Larger biases and smaller signals come nearer to the closed form, and learn more slowly.
+
+    Args:
+        model: an autoencoder whose encoder and decoder have one LSTM layer each, in a pyramid at each level.
+        inputs: the training sequences (n, length, features), scaled, in random order; up to `SEQUENCES` of them are
+            read. None: the weights come from a checkpoint, and only their places are made.
+        gate_bias: how far the gates start open or closed.
+        signal: root mean square of the inputs that the LSTMs read.
+
+    Raises:
+        ConfigError: an encoder, a decoder or data that it is not made for.
+    """
+    if getattr(model, "varying", False) or getattr(model, "masked", False):
+        raise ConfigError(
+            "model.initialization", "linear_autoencoder", "is fitted to whole sequences of one length; use "
+            "model/initialization=orthogonal for sequences of unequal length or with missing values"
+        )  # fmt: skip
+    pairs = levels(model, "linear_autoencoder")
+    for encoder, decoder in pairs:
+        check_pair(encoder, decoder, "linear_autoencoder", same_size=False)
+        make_places(encoder, decoder)
+    if inputs is None:
+        return
+    strides: list[int] = getattr(model.encoder, "strides", [])  # of the levels below the top, if it is a pyramid
+    steps = F.pad(some(inputs, SEQUENCES).cpu(), (0, 0, -inputs.shape[1] % math.prod(strides), 0))
+    for (encoder, decoder), stride in zip(pairs[:-1], strides, strict=True):
+        slices = steps.reshape(-1, stride, steps.shape[2])  # (sequences * slices, stride, features)
+        fit_pair(encoder, decoder, slices, gate_bias, signal, common=True)
+        steps = encode(encoder, slices).unflatten(0, (len(steps), -1))
+    fit_pair(*pairs[-1], steps, gate_bias, signal, common=False)
+
+
+def make_places(encoder: LSTMEncoder, decoder: LSTMDecoder) -> None:
+    """Put the fixed factors into a pair, all of them 1.
+
+    Raises:
+        ConfigError: a decoder whose outputs are not linear in its state.
+    """
+    if not isinstance(decoder.output[1], nn.Identity):
+        raise ConfigError("model.decoder.output_activation", "sigmoid", "must be identity for model/initialization="
+                          "linear_autoencoder, which starts with a linear decoder")  # fmt: skip
+    encoder.scale_inputs, encoder.scale_states = Standardize(), Standardize(encoder.context_size)
+    decoder.scale_context = Standardize()
+    readout = decoder.output[0]
+    assert isinstance(readout, nn.Linear)
+    decoder.output[0] = ScaledLinear(readout.in_features, readout.out_features)
+
+
+def fit_pair(
+    encoder: LSTMEncoder, decoder: LSTMDecoder, steps: Tensor, gate_bias: float, signal: float, common: bool
+) -> None:
+    """Set an encoder and the decoder that undoes it; see `linear_autoencoder`.
+
+    Args:
+        encoder, decoder: with their places made.
+        steps: what they read and rebuild, (n, length, features).
+        gate_bias, signal: as there.
+        common: whether all numbers of a context are divided by the same deviation.
+
+    Raises:
+        ConfigError: too many values for the closed form.
+    """
+    scale_inputs, scale_states, scale_context, readout = (
+        encoder.scale_inputs, encoder.scale_states, decoder.scale_context, decoder.output[0]
+    )  # fmt: skip
+    assert isinstance(scale_inputs, Standardize) and isinstance(scale_states, Standardize)
+    assert isinstance(scale_context, Standardize) and isinstance(readout, ScaledLinear)
+    values = steps[0].numel()
+    if values > LARGEST:
+        raise ConfigError(
+            "model.initialization", "linear_autoencoder", f"is for sequences of at most {LARGEST} values, and these "
+            f"have {values}; use a pyramid, or model/initialization=chrono"
+        )  # fmt: skip
+    gain = torch.tensor(gate_bias).sigmoid().square().item()
+    size, units = signal / (steps.square().mean().sqrt().item() or 1.0), encoder.lstm.hidden_size
+    forwards, backwards = steps, steps.flip(1)
+    recurrences = [closed_form(forwards, units)]
+    if encoder.lstm.bidirectional:
+        recurrences.append(closed_form(backwards, units))
+    for weights, recurrence in zip(encoder.lstm.all_weights, recurrences, strict=True):
+        set_linear(weights, recurrence.turn / gain, recurrence.write / gain, gate_bias)
+    scale_inputs.deviation.fill_(1 / size)
+    contexts = encode(encoder, some(steps, CONTEXTS))
+    deviation = contexts.std(0, correction=0)
+    deviation = deviation.square().mean().sqrt().expand_as(deviation) if common else deviation
+    scale_states.mean.copy_(contexts.mean(0))
+    scale_states.deviation.copy_(deviation.clamp(min=max(1e-3 * deviation.max().item(), 1e-12)))
+    contexts = scale_states(contexts)
+
+    # Its state turns once before it is read for the first time: as if an empty step had followed the last one.
+    read, written = (forwards, backwards) if decoder.reverse else (backwards, forwards)
+    back = closed_form(F.pad(read, (0, 0, 0, 1)), decoder.hidden_size)
+    weight, bias = best_start(back, contexts, some(written, CONTEXTS))
+    set_linear(decoder.lstm.all_weights[0], back.turn.T / gain, None, gate_bias)
+    scale_context.deviation.fill_(1 / signal)
+    decoder.start_linear(back.turn.T.float(), weight.float() * size / signal, bias.float() * size / signal, gain)
+    readout.weight.copy_(back.write.T * signal / size)
+    readout.factor.fill_(1 / signal)
+    readout.bias.zero_()
+
+
+def encode(encoder: LSTMEncoder, inputs: Tensor) -> Tensor:
+    """Contexts (n, context_size) of many sequences (n, length, features), some at a time."""
+    return torch.cat([encoder.encode(chunk) for chunk in inputs.split(max(1, CHUNK_VALUES // 10 // inputs[0].numel()))])
+
+
+def best_start(back: LinearRecurrence, contexts: Tensor, written: Tensor) -> tuple[Tensor, Tensor]:
+    """The affine function of the context from which a decoder's steps come nearest to what it should write.
+
+    Least squares of `back`.readouts (weight context + bias) against an empty step and then the steps, with a little
+    ridge, since what is read from the last steps alone has tiny readouts.
+
+    Args:
+        back: the decoder's recurrence.
+        contexts: (n, context_size).
+        written: the steps (n, length, features) in the order of writing.
+
+    Returns:
+        weight (size, context_size) and bias (size,), in double precision.
+    """
+    readouts = back.readouts(1 + written.shape[1])
+    known = F.pad(contexts.double(), (0, 1), value=1.0)
+    moments = known.T @ known
+    moments.diagonal().add_(1e-6 * moments.diagonal().mean())
+    wanted = F.pad(written, (0, 0, 1, 0)).flatten(1).double()
+    steps = torch.linalg.solve(moments, known.T @ wanted).T  # (features + values, context_size + 1)
+    squares = readouts.T @ readouts
+    squares.diagonal().add_(RIDGE * squares.diagonal().mean())
+    start = torch.linalg.pinv(squares, hermitian=True) @ readouts.T @ steps
+    return start[:, :-1], start[:, -1]
+
+
+def set_linear(weights: Sequence[Tensor], turn: Tensor, write: Tensor | None, gate_bias: float) -> None:
+    """Set a layer and direction of an LSTM: gates that do not move, and a candidate that is linear in its input."""
+    weight_ih, weight_hh, bias_ih, _ = weights
+    for tensor in weights:
+        tensor.zero_()
+    weight_hh.chunk(4)[2].copy_(turn)
+    if write is not None:
+        weight_ih.chunk(4)[2].copy_(write)
+    for bias, start in zip(bias_ih.chunk(4), (gate_bias, -gate_bias, 0.0, gate_bias), strict=True):
+        bias.fill_(start)

@@ -67,7 +67,7 @@ class PyramidalEncoder(nn.Module):
         for encoder, stride in zip(self.lower, self.strides, strict=True):
             assert isinstance(encoder, LSTMEncoder)
             slices = steps.reshape(-1, stride, steps.shape[2])  # (batch * slices, stride, features)
-            steps = encoder.encode(slices).unflatten(0, (len(inputs), -1))
+            steps = encoder.encode(slices).unflatten(0, (inputs.shape[0], -1))
         return self.top(steps, lengths)
 
 
@@ -138,7 +138,7 @@ class PyramidalDecoder(nn.Module):
         written, last_state = self.top(context, inputs[:, ::whole], top_lengths)  # a step for each of the top's slices
         for decoder in reversed(self.lower):
             slices = decoder(written.flatten(0, 1), inputs).reconstruction  # (batch * slices, stride, features)
-            written = slices.reshape(len(context), -1, slices.shape[2])
+            written = slices.reshape(context.shape[0], -1, slices.shape[2])
         if lengths is None:
             return Decoding(written[:, -self.length :], last_state)
         return Decoding(shift(written, -(-lengths % whole), lengths, inputs.shape[1]), last_state)

@@ -13,7 +13,7 @@ from lstm_ae.config.build import build_model, choose_device
 from lstm_ae.config.rules import validate_config
 from lstm_ae.config.size import check_size
 from lstm_ae.data.panel_scaling import own_scaler
-from lstm_ae.data.sequence_data import Sequences
+from lstm_ae.data.ragged import own_lengths, pad, to_sequences
 from lstm_ae.errors import UserError
 from lstm_ae.models.autoencoder import Autoencoder, Output
 from lstm_ae.models.inference import predict
@@ -24,6 +24,7 @@ from lstm_ae.training import checkpoint
 from lstm_ae.training.checkpoint import load_weights
 
 Array = np.ndarray | torch.Tensor
+Arrays = Array | list[Array]
 
 # What a checkpoint says beside its weights; anybody may have written it.
 SPEC = TypeAdapter(DataSpec)
@@ -36,8 +37,13 @@ class Run:
 
     `encode`, `reconstruct`, `classify` and `forecast` take a numpy array or a tensor in original units, of shape
     (batch, length, features) or anything that holds as many values per entry (images, for a model that reads images),
-    and answer in kind. An empty batch gets an empty answer; all of them raise UserError for input of another shape, or
-    that holds NaN or infinite values.
+    or a list with an array (length, features) for each sequence, and answer in kind. Lists may hold sequences of any
+    length where those of the training had lengths of their own (`spec.varying`); in one array, sequences then end with
+    their last step that is not NaN. Where the training had missing values (`dataset.missing=mask` or `interpolate`),
+    they are NaN, and are filled in as there.
+
+    An empty batch gets an empty answer; all of them raise UserError for input of another shape, or that holds NaN where
+    the training had none, or infinite values.
     """
 
     directory: RunDirectory
@@ -55,7 +61,7 @@ class Run:
         parameters = sum(weights.numel() for weights in self.model.parameters())
         lines = [
             f"Run {self.directory.path}",
-            f"  data: {spec.name}, sequences of {spec.length} x {spec.features}{classes}{forecast}",
+            f"  data: {spec.name}, sequences of {spec.steps_in_words} x {spec.features}{classes}{forecast}",
             f"  model: {', '.join(part.__name__ for part in parts)}; context of {self.model.encoder.context_size}, "
             f"{parameters:,} parameters",
         ]
@@ -65,17 +71,26 @@ class Run:
             lines.append(f"  best epoch {best['epoch']:g}: {measured}")
         return "\n".join(lines)
 
-    def encode(self, values: Array) -> Array:
+    def encode(self, values: Arrays) -> Array:
         """Contexts (batch, context_size)."""
-        output, _ = self._output(values)
+        output, _, _ = self._output(values)
         return like(values, output.context)
 
-    def reconstruct(self, values: Array) -> Array:
-        """Reconstructions in original units, shaped like `values`."""
-        output, scaler = self._output(values)
-        return like(values, scaler.inverse(output.reconstruction).reshape(values.shape))
+    def reconstruct(self, values: Arrays) -> Arrays:
+        """Reconstructions in original units, shaped like `values`: a list for a list.
 
-    def classify(self, values: Array, probabilities: bool = False) -> Array:
+        What is missing is reconstructed, too; past the end of a sequence in an array there is NaN.
+        """
+        output, scaler, lengths = self._output(values)
+        rebuilt = scaler.inverse(output.reconstruction).to(torch.float32)
+        if isinstance(values, list):
+            return [like(one, rows[: len(one)].reshape(one.shape)) for one, rows in zip(values, rebuilt, strict=True)]
+        if lengths is not None:
+            past = torch.arange(rebuilt.shape[1]) >= lengths[:, None]
+            rebuilt = rebuilt.masked_fill(past[..., None], torch.nan)
+        return like(values, rebuilt.reshape(values.shape))
+
+    def classify(self, values: Arrays, probabilities: bool = False) -> Array:
         """The most probable class of each sequence, or the probability of every class.
 
         >>> names = np.array(run.spec.class_names)[run.classify(images)]  # doctest: +SKIP
@@ -90,41 +105,78 @@ class Run:
         Raises:
             UserError: the model has no classifier.
         """
-        output, _ = self._output(values)
+        output, _, _ = self._output(values)
         if output.logits is None:
             raise UserError(f"{self.directory.path}: this model has no classifier; train one with model=classifier")
         return like(values, output.logits.softmax(1) if probabilities else output.logits.argmax(1))
 
-    def forecast(self, values: Array) -> Array:
+    def forecast(self, values: Arrays) -> Array:
         """Forecasts in original units, (batch, forecast_steps, forecast_features).
 
         Raises:
             UserError: the model does not forecast.
         """
-        output, scaler = self._output(values)
+        output, scaler, _ = self._output(values)
         if output.forecast is None:
             raise UserError(f"{self.directory.path}: this model does not forecast; train one with model=forecaster")
         return like(values, scaler.first(output.forecast.shape[2]).inverse(output.forecast))
 
-    def _output(self, values: Array) -> tuple[Output, Scaler]:
-        """What the model makes of `values`, on the CPU, and what scaled them."""
-        tensor = torch.as_tensor(values, dtype=torch.float32)
-        length, features = self.spec.length, self.spec.features
-        if tensor.ndim < 2 or tensor.shape[1:].numel() != length * features:
-            raise UserError(
-                f"input of shape {tuple(tensor.shape)}: expected (batch, {length}, {features}), "
-                f"{length} steps of {features}"
-            )
-        inputs = tensor.cpu().reshape(-1, length, features)
-        wrong = ~inputs.isfinite()
+    def _output(self, values: Arrays) -> tuple[Output, Scaler, torch.Tensor | None]:
+        """What the model makes of `values`, on the CPU; what scaled them; their lengths, where they have their own."""
+        spec = self.spec
+        if isinstance(values, list):
+            inputs = self._stacked(values)
+            lengths = torch.tensor([len(one) for one in values])
+        else:
+            inputs = torch.as_tensor(values, dtype=torch.float32).cpu()
+            shaped = inputs.ndim == 3 and inputs.shape[2] == spec.features and spec.varying
+            if not shaped and (inputs.ndim < 2 or inputs.shape[1:].numel() != spec.length * spec.features):
+                raise UserError(f"input of shape {tuple(inputs.shape)}: expected {self._expected()}")
+            inputs = inputs if shaped else inputs.reshape(-1, spec.length, spec.features)
+            lengths = own_lengths(inputs) if spec.varying else torch.full((len(inputs),), spec.length)
+        self._check_values(inputs, lengths)
+        scaler = self.scaler or self._own_scaler(inputs)
+        varying = spec.varying and len(inputs) > 0
+        part = to_sequences(inputs, lengths if varying else None, scaler, spec.masked)
+        return predict(self.model, part.to(next(self.model.parameters()).device)), scaler, part.lengths
+
+    def _stacked(self, values: list[Array]) -> torch.Tensor:
+        """The sequences of a list as (n, longest, features), NaN past their ends.
+
+        Raises:
+            UserError: sequences that this model does not read.
+        """
+        spec, found = self.spec, []
+        for i, one in enumerate(values):
+            sequence = torch.as_tensor(one, dtype=torch.float32).cpu()
+            sequence = sequence[:, None] if sequence.ndim == 1 and spec.features == 1 else sequence
+            fits = sequence.ndim == 2 and sequence.shape[1] == spec.features and len(sequence) > 0
+            if not fits or not (spec.varying or len(sequence) == spec.length):
+                shape = tuple(sequence.shape)
+                raise UserError(f"sequence {i} of the list (from 0) has shape {shape}: expected {self._expected()}")
+            found.append(sequence.numpy())
+        return pad(found).float() if found else torch.zeros(0, spec.length, spec.features)
+
+    def _expected(self) -> str:
+        length, features = "any length" if self.spec.varying else self.spec.length, self.spec.features
+        return (f"(batch, {length}, {features}), {length} steps of {features}, or a list with a ({length}, {features}) "
+                "for each sequence")  # fmt: skip
+
+    def _check_values(self, inputs: torch.Tensor, lengths: torch.Tensor) -> None:
+        """Raises UserError for values that are infinite, or missing where the training knew of none."""
+        inside = (torch.arange(inputs.shape[1]) < lengths[:, None])[..., None]
+        fills = self.spec.masked or self.config.dataset.get("missing") == "interpolate"
+        wrong = (inputs.isinf() if fills else ~inputs.isfinite()) & inside
         if wrong.any():
             sequence, step, feature = wrong.nonzero()[0].tolist()
+            what = "infinite" if fills else "NaN or infinite"
             raise UserError(
-                f"input holds NaN or infinite values ({int(wrong.any(2).any(1).sum())} of {len(inputs)} sequences do; "
+                f"input holds {what} values ({int(wrong.any(2).any(1).sum())} of {len(inputs)} sequences do; "
                 f"the first: sequence {sequence}, step {step}, feature {feature}). Fill or leave out what is missing."
             )
-        scaler = self.scaler or self._own_scaler(inputs)
-        return predict(self.model, Sequences(scaler.transform(inputs)).to(next(self.model.parameters()).device)), scaler
+        empty = (inputs.isnan() | ~inside).all(2).all(1)
+        if empty.any():
+            raise UserError(f"sequence {int(empty.nonzero()[0])} (counted from 0) has no value at all; leave it out")
 
     def _own_scaler(self, inputs: torch.Tensor) -> Scaler:
         """The scaling of each sequence by the range of its values.
@@ -138,12 +190,14 @@ class Run:
                 "knows, and your values do not bring their scaling along. A model for other values needs one scaling "
                 "for all sequences, or each by its own range: for a panel dataset.scaling=none or window"
             )
-        scaler = own_scaler(inputs, self.spec.own_range)
+        scaler = own_scaler(inputs, self.spec.own_range, self.spec.own_standardized)
         return Scaler(*(torch.as_tensor(bound).float() for bound in (scaler.low, scaler.high)))
 
 
-def like(values: Array, result: torch.Tensor) -> Array:
-    """`result` as what `values` is: a numpy array, or a tensor on the same device."""
+def like(values: Arrays, result: torch.Tensor) -> Array:
+    """`result` as what `values` is or holds: a numpy array, or a tensor on the same device."""
+    if isinstance(values, list):
+        return like(values[0], result) if values else result.numpy()
     return result.to(values.device) if isinstance(values, torch.Tensor) else result.numpy()
 
 
@@ -195,6 +249,6 @@ def load_run(path: str | Path, device: str = "cpu") -> Run:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{best}: not a checkpoint of this program ({str(error).splitlines()[0]})") from error
     check_size(config, spec.length, spec.input_features, batch=0)
-    model = build_model(config, spec)
+    model = build_model(config, spec, inputs=None)
     load_weights(best, state, model)
     return Run(directory, config, model.to(choose_device(device)).eval(), spec, scaler, state["history"])

@@ -286,6 +286,14 @@ def to_text(table: Table, width: int) -> str:
     return "\n".join(line.rstrip() for line in text)
 
 
+def plain(frame: pd.DataFrame) -> str:
+    """A frame for a terminal, aligned as tables are; columns without a value are left out."""
+    shown = frame.dropna(axis="columns", how="all")
+    body = [[cell(value) for value in row] for row in shown.itertuples(index=False)]
+    numeric = [pd.api.types.is_numeric_dtype(shown[name]) for name in shown]
+    return "\n".join(line.rstrip() for line in align([list(shown.columns), *body], numeric))
+
+
 def align(lines: Sequence[Sequence[str]], numeric: Sequence[bool]) -> list[str]:
     """Columns of equal width, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

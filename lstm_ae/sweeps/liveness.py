@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial
 
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.lock import hold, is_locked
+from lstm_ae.sweeps.shortlist import is_paused
 
 HEARTBEAT = 20  # seconds between two signs of life
 SILENCE = 180  # seconds without one after which a worker on another machine counts as dead
@@ -60,6 +61,8 @@ def is_alive(trial: FrozenTrial, directory: Path) -> bool:
         trial: a running one.
         directory: of the sweep.
     """
+    if is_paused(trial):
+        return True  # it needs none
     if "worker" not in trial.user_attrs:
         return False  # whoever created it died before it left `exclusive`
     worker = Worker(**trial.user_attrs["worker"])

@@ -37,15 +37,23 @@ class StudySweeper(Sweeper):
         Raises:
             UserError: settings that cannot be searched, another study under this name, or too many failures.
         """
-        from lstm_ae.sweeps.search import build_search  # late, and so are the next two: Optuna takes time to import
+        from lstm_ae.sweeps.cost import (
+            check_rounds,
+            preview,
+        )  # late, and so are the next three: Optuna takes time to import
+        from lstm_ae.sweeps.search import build_search
         from lstm_ae.sweeps.supervisor import WORKER, supervise
         from lstm_ae.sweeps.worker import work
 
         assert self.config is not None and self.hydra_context is not None  # Hydra calls setup first
         if WORKER not in os.environ:
             search = build_search(self.config, arguments, **self.keys)
+            check_rounds(search)
             search.rehearse(self.hydra_context.config_loader)
-            supervise(search)
+            if self.keys.get("dry_run"):
+                print(preview(search))
+            else:
+                supervise(search)
             return
         order = json.loads(os.environ[WORKER])
         with read_write(self.config.hydra.sweep):

@@ -1,6 +1,8 @@
 """What a search has found: its trials in a line each, the best of them, and how the best did again."""
 
+import json
 import logging
+from dataclasses import asdict
 from datetime import timedelta
 from statistics import fmean, stdev
 from typing import Any
@@ -11,8 +13,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lstm_ae.errors import UserError
 from lstm_ae.files import write_whole
+from lstm_ae.runs.cost import COST
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.sweeps.claiming import failures, is_orphan
+from lstm_ae.sweeps.cost import cost_of
 from lstm_ae.sweeps.search import Search
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -31,6 +35,9 @@ def line(trial: FrozenTrial, search: Search) -> str:
     settings = " ".join(f"{name}={value}" for name, value in trial.params.items())
     if trial.state == TrialState.COMPLETE:
         outcome = "  ".join(f"{name} {value:.6g}" for name, value in zip(search.metrics, trial.values, strict=True))
+    elif trial.state == TrialState.RUNNING and trial.last_step is not None:
+        value = trial.intermediate_values[trial.last_step]
+        outcome = f"{next(iter(search.metrics))} {value:.6g} after epoch {trial.last_step}"
     elif trial.state == TrialState.PRUNED:
         outcome = f"pruned after epoch {trial.last_step}"
     else:
@@ -65,6 +72,10 @@ def conclude(search: Search, study: optuna.Study) -> None:
         for trial in front:
             log.info("  %s", line(trial, search))
     write_whole(search.directory / "optimization_results.yaml", OmegaConf.to_yaml(OmegaConf.create(results)))
+    cost = cost_of(search, study)
+    if cost is not None:
+        write_whole(search.directory / COST, json.dumps(asdict(cost), indent=2) + "\n")
+        log.info("cost: %s", cost)
     if RunDirectory(search.directory / best.user_attrs["directory"]).summary.is_file():  # else: another program's runs
         log.info("compare its runs: python -m lstm_ae.compare %s", search.directory)
 

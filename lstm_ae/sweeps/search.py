@@ -25,7 +25,8 @@ from lstm_ae.config.values import validate_all
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.metrics import Better, find, monitored
 from lstm_ae.runs.settings import EXECUTION_KEYS, flatten
-from lstm_ae.sweeps.space import Point, ends, grid, parse_overrides
+from lstm_ae.sweeps.shortlist import POPULATION, Shortlist
+from lstm_ae.sweeps.space import Point, ends, grid, parse_overrides, zipped_keys
 from lstm_ae.sweeps.storage import Direction, find_study, open_study, storage_url
 
 OPTUNA_WORDS: dict[Better, Direction] = {"min": "minimize", "max": "maximize"}
@@ -48,6 +49,11 @@ class SweeperOptions:
     custom_search_space: str | None = None
     check_job: str | None = None
     directory: str | None = None
+    zip: (
+        Annotated[list[Any], Field(description="a list of keys that vary together: [model.hidden_size,optimizer.lr]")]
+        | None
+    ) = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,11 @@ class Search:
     def max_failures(self) -> int:
         """How many trials may fail before the search ends."""
         return math.floor(self.max_failure_rate * self.n_trials)
+
+    @property
+    def shortlist(self) -> Shortlist | None:
+        """The rounds that all trials share, if it has any."""
+        return self.pruner if isinstance(self.pruner, Shortlist) else None
 
     def open(self) -> optuna.Study:
         """Open the study, or create it if there is none."""
@@ -178,10 +189,14 @@ def build_search(config: DictConfig, arguments: list[str], **keys: Any) -> Searc
         return revalidation(search, config.revalidate, options.storage)
     sampler = build_optuna_part(options.sampler, SAMPLER)
     if isinstance(sampler, partial) and sampler.func is GridSampler:
-        points = grid(space)
-        return replace(search, points=points, n_trials=min(options.n_trials or len(points), len(points)))
-    if options.n_trials is None:
+        points = grid(space, zipped_keys(options.zip))
+        search = replace(search, points=points, n_trials=min(options.n_trials or len(points), len(points)))
+    elif options.zip:
+        raise ConfigError("hydra.sweeper.zip", options.zip, "needs a grid: hydra/sweeper/sampler=grid")
+    elif options.n_trials is None:
         raise ConfigError("hydra.sweeper.n_trials", None, "a search that is no grid needs a whole number >= 1")
+    if search.shortlist is not None:  # its rounds are over the whole population, which cannot grow afterwards
+        search = replace(search, settings=search.settings | {POPULATION: search.n_trials})
     return search
 
 
@@ -282,6 +297,8 @@ def revalidation(search: Search, count: int, storage: str | None) -> Search:
             settings.append(point)
     points = [point | extra for point in settings[:count] for extra in grid(new)]
     directory = search.directory.with_name(f"{search.directory.name}_top{count}")
+    if search.shortlist is not None:  # these train to their ends
+        search = replace(search, pruner=NopPruner(), overrides=[*search.overrides, "pruner=none"])
     return replace(
         search,
         name=f"{search.name}_top{count}",

@@ -1,6 +1,7 @@
 """From overrides to a search space: what `a=1,2`, `range()` and `interval()` mean to Optuna; the points of a grid."""
 
 import itertools
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, cast
 
@@ -10,6 +11,8 @@ from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from lstm_ae.errors import ConfigError
+
+ZIP = "hydra.sweeper.zip"
 
 Point = dict[str, Any]  # a value for each key of a search space
 
@@ -86,14 +89,47 @@ def values_of(name: str, distribution: BaseDistribution) -> list[Any]:
     raise ConfigError(name, "an interval", "a grid needs values or a range: 8,16,32 or range(8,33,8)")
 
 
-def grid(space: dict[str, BaseDistribution]) -> list[Point]:
+def grid(space: dict[str, BaseDistribution], zipped: Sequence[Sequence[str]] = ()) -> list[Point]:
     """Every combination of the values in `space`; the last key varies fastest.
 
+    Args:
+        space: what varies.
+        zipped: groups of keys that vary together: the first value of each, then the second of each, ...
+
     Raises:
-        ConfigError: a key has infinitely many values.
+        ConfigError: a key has infinitely many values, or zipped keys are unknown or of unequal number.
     """
-    choices = [values_of(name, distribution) for name, distribution in space.items()]
-    return [dict(zip(space, values, strict=True)) for values in itertools.product(*choices)]
+    group_of = {key: tuple(group) for group in zipped for key in group}
+    unknown = [key for key in group_of if key not in space]
+    if unknown:
+        raise ConfigError(ZIP, unknown[0], "this key is not varied; the search varies " + ", ".join(space))
+    axes: list[list[Point]] = []
+    for group in dict.fromkeys(group_of.get(key, (key,)) for key in space):
+        columns = {key: values_of(key, space[key]) for key in group}
+        counts = {key: len(values) for key, values in columns.items()}
+        if len(set(counts.values())) > 1:
+            found = ", ".join(f"{key} has {count}" for key, count in counts.items())
+            raise ConfigError(ZIP, f"[{','.join(group)}]", f"needs as many values of each; {found}")
+        axes.append([dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)])
+    combined = ({key: value for part in parts for key, value in part.items()} for parts in itertools.product(*axes))
+    return [{key: point[key] for key in space} for point in combined]
+
+
+def zipped_keys(value: Sequence[Any] | None) -> list[list[str]]:
+    """The groups of keys in `hydra.sweeper.zip`: a list of keys is one group, a list of lists several.
+
+    Raises:
+        ConfigError: it is neither, or a key is in two groups.
+    """
+    groups = [
+        list(group) if isinstance(group, Sequence) and not isinstance(group, str) else group for group in value or []
+    ]
+    if all(isinstance(key, str) for key in groups):
+        groups = [groups] if groups else []
+    keys = [key for group in groups for key in (group if isinstance(group, list) else [None])]
+    if not all(isinstance(key, str) for key in keys) or len(set(keys)) < len(keys):
+        raise ConfigError(ZIP, value, "must be a list of keys, such as [model.hidden_size,optimizer.lr], or several")
+    return groups
 
 
 def ends(space: dict[str, BaseDistribution]) -> tuple[Point, Point]:

@@ -1,13 +1,16 @@
 """Where a study is stored: its address, opening it, and keeping the processes that share it apart."""
 
+import logging
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
 import sqlalchemy
+from filelock import Timeout
 from optuna.pruners import BasePruner
 from optuna.storages import RDBStorage
 
@@ -16,6 +19,10 @@ from lstm_ae.runs.lock import hold
 
 Direction = Literal["minimize", "maximize"]
 ADVISORY_LOCK = 5135  # the number of our lock in a PostgreSQL server; any number will do, if it is always the same
+
+LOCK_WAIT = 30  # seconds without the lock of an SQLite study before that is worth a line
+
+log = logging.getLogger(__name__)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -60,7 +67,7 @@ def open_storage(url: str) -> RDBStorage:
     try:
         return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 120}} if sqlite else {"pool_pre_ping": True})
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, optuna.exceptions.StorageInternalError) as error:
-        raise UserError(f"the study's storage {parsed} cannot be opened: {str(error).splitlines()[0]}") from error
+        raise UserError(f"the study's storage {parsed} cannot be opened: {first_line(error)}") from error
 
 
 def open_study(url: str, name: str, directions: list[Direction], pruner: BasePruner) -> optuna.Study:
@@ -116,14 +123,79 @@ def exclusive(url: str) -> Iterator[None]:
     parsed = sqlalchemy.make_url(url)
     if parsed.get_backend_name() == "postgresql":
         engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
-        with engine.connect() as connection:
+        try:
+            connection = engine.connect()
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            raise UserError(f"the study's storage {parsed} cannot be reached: {first_line(error)}") from error
+        with connection:
             connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({ADVISORY_LOCK})"))
             yield
         return
     path = Path(f"{parsed.database}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with hold(path, wait=-1):
+    with waiting_for(path):
         yield
+
+
+@contextmanager
+def waiting_for(path: Path) -> Iterator[None]:
+    """Hold a lock file, however long another process has it, and say so meanwhile."""
+    while True:
+        held = hold(path, wait=LOCK_WAIT)
+        try:
+            held.__enter__()
+            break
+        except Timeout:
+            log.warning("another process has held %s for %d s; waiting for it to let go", path, LOCK_WAIT)
+    try:
+        yield
+    finally:
+        held.__exit__(None, None, None)
+
+
+def check_database(url: str) -> None:
+    """Look through the file of an SQLite study that is there, before anything relies on it.
+
+    Raises:
+        UserError: it is damaged, or locked by another program.
+    """
+    parsed = sqlalchemy.make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or not Path(parsed.database).is_file():
+        return
+    try:
+        with closing(sqlite3.connect(Path(parsed.database).as_uri() + "?mode=ro", uri=True, timeout=20)) as connection:
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        found = str(error)
+    if "locked" in found:
+        raise UserError(f"{parsed.database}: another program keeps it locked; end that one, or wait for it")
+    if found != "ok":
+        raise UserError(
+            f"{parsed.database}: damaged ({' '.join(found.split())[:100]}). The runs beside it are whole: "
+            "python -m lstm_ae.compare reads them without it. To search on, put a copy of the file back, or begin a "
+            "fresh search with study_name=..."
+        )
+
+
+@contextmanager
+def storage_blamed(url: str) -> Iterator[None]:
+    """Raise what goes wrong with the storage at `url` as an error that names it.
+
+    Raises:
+        UserError: the storage fails.
+    """
+    try:
+        yield
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
+        raise UserError(
+            f"the study's storage {sqlalchemy.make_url(url)} fails: {first_line(cause or error)}"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def check_settings(study: optuna.Study, settings: dict[str, Any], url: str) -> None:

@@ -41,15 +41,17 @@ def reporter(config: DictConfig) -> Callable[[History], None] | None:
         sampler=optuna.samplers.RandomSampler(),  # draws nothing here: the trial has its values
         pruner=build_part(config.get("pruner"), "pruner"),
     )
-    trial = optuna.Trial(study, trial_id(url, study.study_name, int(os.environ[TRIAL])))
-    reported = 0
+    identifier = trial_id(url, study.study_name, int(os.environ[TRIAL]))
+    trial = optuna.Trial(study, identifier)
+    reported = set(open_storage(url).get_trial(identifier).intermediate_values)
 
     def report(history: History) -> None:
-        nonlocal reported
-        for row in history[reported:]:
-            trial.report(row[config.monitor], step=int(row["epoch"]))
-        reported = len(history)
+        for row in history:
+            step = int(row["epoch"])
+            if step not in reported:
+                trial.report(row[config.monitor], step)
+                reported.add(step)
         if trial.should_prune():
-            raise Pruned(f"pruned after epoch {reported}")
+            raise Pruned(f"ended by the search after epoch {len(history)}")
 
     return report

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import time
 from collections.abc import Sequence
 
 import optuna
@@ -14,10 +15,13 @@ from lstm_ae.console import stop_on_signals
 from lstm_ae.errors import Pruned, UserError
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.resume import quoted
-from lstm_ae.sweeps.claiming import claim
+from lstm_ae.sweeps.claiming import claim, is_unfinished
+from lstm_ae.sweeps.cost import cpu_clock
 from lstm_ae.sweeps.liveness import Heartbeat, Worker, alive_lock, machine
 from lstm_ae.sweeps.search import Search, job_overrides
 from lstm_ae.sweeps.trial import PRUNED, STUDY, TRIAL
+
+WAIT = 0.5  # seconds between two looks for a trial that may go on
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +36,19 @@ def work(search: Search, launcher: Launcher, supervisor: str) -> None:
     """
     stop_on_signals()
     study = search.open()
+    counted = 0.0  # of this process's CPU seconds, those that a trial has been charged with
     with alive_lock(search.directory) as lock, Heartbeat() as heartbeat:
         worker = Worker(machine(), os.getpid(), str(lock), supervisor)
-        while (trial := claim(study, search, worker)) is not None:
+        while (trial := claim(study, search, worker)) is not None or is_unfinished(study, search):
+            if trial is None:  # others are at work on the trials that decide which ones go on
+                time.sleep(WAIT)
+                continue
             heartbeat.trial = trial
             try:
                 (result,) = launcher.launch([overrides_of(trial, search, launcher)], initial_job_idx=trial.number)
-                record(study, trial, result, len(search.metrics))
+                before, counted = counted, cpu_clock()
+                trial.set_user_attr("cpu_seconds", trial.user_attrs.get("cpu_seconds", 0.0) + counted - before)
+                record(study, trial, result, len(search.metrics), pauses=search.shortlist is not None)
             except Exception as error:  # the launcher's own: its process died, or the queue refused the job
                 fail(study, trial, f"the launcher: {type(error).__name__}: {error}")
             finally:
@@ -73,14 +83,15 @@ def sends_jobs_away(launcher: Launcher) -> bool:
     return isinstance(launcher, SlurmLauncher)
 
 
-def record(study: optuna.Study, trial: optuna.Trial, result: JobReturn, count: int) -> None:
-    """Write the outcome of a trial into the study: its values, that it was pruned, or why it failed.
+def record(study: optuna.Study, trial: optuna.Trial, result: JobReturn, count: int, pauses: bool = False) -> None:
+    """Write the outcome of a trial into the study: its values, that it was pruned or paused, or why it failed.
 
     Args:
         study: of the trial.
         trial: the one that the job was launched for.
         result: of the job.
         count: how many values it must have returned.
+        pauses: whether a job that a pruner has ended is only paused.
     """
     try:
         returned = result.return_value
@@ -90,7 +101,10 @@ def record(study: optuna.Study, trial: optuna.Trial, result: JobReturn, count: i
         fail(study, trial, str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
         return
     if isinstance(returned, str) and returned == PRUNED:
-        study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
+        if pauses:
+            trial.set_user_attr("paused", True)
+        else:
+            study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         return
     try:
         values = [float(value) for value in (returned if isinstance(returned, Sequence) else [returned])]

@@ -1,4 +1,4 @@
-"""What the options of torch's optimizers may be: torch itself checks them late, or not at all."""
+"""What the options of torch's optimizers may be (torch checks them late, or not at all), and one of our own."""
 
 from typing import Annotated, TypedDict
 
@@ -16,3 +16,7 @@ class OptimizerOptions(TypedDict, total=False):
     alpha: Fraction
     betas: tuple[Fraction, Fraction]
     nesterov: bool
+    recurrent_lr: Annotated[float, Field(gt=0)] | None
+
+
+OURS = ("recurrent_lr",)  # the options of these that torch's optimizers do not take: see `parameter_groups`

@@ -114,11 +114,13 @@ class Trainer:
         description: dict[str, Any],
         resume: bool,
         on_epoch: Callable[[History], None],
+        on_kept: Callable[[History], None] = lambda history: None,
     ) -> History:
         """Train to the end, or go on from `directory`/last.pt if `resume`.
 
         After each epoch the history goes to `on_epoch`, then into the checkpoints. A crash in between costs that epoch
-        alone, because resuming starts from `last.pt` and writes the history anew.
+        alone, because resuming starts from `last.pt` and writes the history anew. At last it goes to `on_kept`, which
+        may end the run by an exception: resumed, the run goes on as if nothing had happened.
 
         Args:
             data: with all parts on the model's device.
@@ -137,6 +139,7 @@ class Trainer:
         if resume:
             history = restore(directory / "last.pt", model, optimizer, schedule, generator)
             on_epoch(history)
+            on_kept(history)
         step = self._make_step(model, objective, optimizer, schedule)
         log = EpochLog(self.max_epochs, monitor)
         while len(history) < self.max_epochs and not self._exhausted(history, monitor, mode):
@@ -156,6 +159,7 @@ class Trainer:
                 checkpoint.save(directory / "best.pt", state)
             checkpoint.save(directory / "last.pt", state)
             log.tell(history, improved)
+            on_kept(history)
         if len(history) < self.max_epochs:
             log.stopped_early(self.patience)
         return history

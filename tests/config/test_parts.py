@@ -142,9 +142,9 @@ def test_a_gru_encoder_works_with_every_head_and_initialization_or_is_refused(
         )
     if initialization == "linear_memory":
         with pytest.raises(ConfigError, match="needs an encoder and a decoder with one LSTM layer each"):
-            build_model(config, spec)
+            build_model(config, spec, None)
     else:
-        build_model(config, spec)(torch.rand(3, 6, 2))
+        build_model(config, spec, None)(torch.rand(3, 6, 2))
 
 
 BROKEN = {
@@ -164,4 +164,4 @@ def test_a_part_that_breaks_its_contract_is_refused_in_words(what, own_code, mon
     with initialize_config_dir(CONF):
         config = compose("config", ["model=classifier", *GRU_OPTIONS])
     with pytest.raises(UserError, match=words):
-        build_model(config, LABELLED)
+        build_model(config, LABELLED, None)

@@ -37,14 +37,44 @@ def spoilt(value):
     return inputs
 
 
+def ragged(masked=False, **changes):
+    """As `good`, of lengths 2, 3 and 4."""
+    data, lengths = good(), torch.tensor([2, 3, 4])
+    exists = (torch.arange(4) < lengths[:, None])[..., None].expand(3, 4, 2)
+    part = replace(data.train, inputs=data.train.inputs * exists, lengths=lengths, mask=exists if masked else None)
+    data = replace(data, train=part, val=part, test=replace(part).trimmed(), spec=replace(data.spec, varying=True))
+    return with_train(with_spec(data, masked=masked), **changes)
+
+
 def test_good_data_pass():
     validate_data(good())
+    validate_data(ragged())
+    validate_data(ragged(masked=True))
     validate_data(replace(good(), augment=lambda inputs, generator: inputs))
     validate_data(made_data())
     validate_data(made_data(horizon=2, scaling="none"))
 
 
 MISTAKES = {
+    "lengths of equal ones": (
+        lambda: with_train(lengths=torch.full((3,), 4)),
+        "has lengths, and spec.varying is False",
+    ),
+    "no lengths": (lambda: ragged(lengths=None), "has lengths that are None"),
+    "int32 lengths": (lambda: ragged(lengths=torch.tensor([2, 3, 4]).int()), "has lengths of torch.int32"),
+    "a length of 0": (
+        lambda: ragged(lengths=torch.tensor([0, 3, 4])),
+        "lengths from 0 to 4; they must lie from 1 to 4",
+    ),
+    "a length past the end": (lambda: ragged(lengths=torch.tensor([2, 3, 5])), "lengths from 2 to 5"),
+    "padding that is not 0": (lambda: ragged(inputs=torch.ones(3, 4, 2)), "past the end of a sequence that are not 0"),
+    "a mask where nothing is missing": (lambda: ragged(mask=torch.ones(3, 4, 2).bool()), "and spec.masked is False"),
+    "no mask": (lambda: ragged(masked=True, mask=None), "has a mask that are None"),
+    "a mask of numbers": (lambda: ragged(masked=True, mask=torch.ones(3, 4, 2)), "has a mask of torch.float32"),
+    "a mask of padding": (lambda: ragged(masked=True, mask=torch.ones(3, 4, 2).bool()), "True past the end"),
+    "nothing exists": (lambda: ragged(masked=True, mask=torch.zeros(3, 4, 2).bool()), "3 sequences without a single"),
+    "an image of any length": (lambda: with_spec(ragged(), image_shape=(4, 2)), "an image has one shape"),
+    "a forecast": (lambda: with_spec(ragged(), forecast_steps=1, horizon=1, forecast_features=1), "of one length"),
     "None": (lambda: None, "returned None; it must return a SequenceData"),
     "a tuple of tensors": (lambda: (torch.rand(3, 4, 2),), "returned a builtins.tuple"),
     "a part that is a tensor": (lambda: replace(good(), val=torch.rand(3, 4, 2)), "the val part is a torch.Tensor"),

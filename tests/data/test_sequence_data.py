@@ -112,6 +112,45 @@ def test_batches_hold_every_sequence_once_beside_its_own_label(count, size, seed
     assert [len(batch) for batch in ordered] == [len(batch) for batch in shuffled] == expected
 
 
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=80), st.integers(1, 20), st.integers(0, 2**32))
+def test_batches_of_unequal_sequences_hold_each_once_and_are_trimmed(lengths, size, seed):
+    count, longest = len(lengths), max(lengths)
+    lengths = torch.tensor(lengths)
+    mask = torch.rand(count, longest, 2) < 0.5
+    whole = Sequences(torch.rand(count, longest, 2), torch.arange(count), lengths=lengths, mask=mask)
+    batches = list(whole.shuffled(size, seeded(seed)))
+    assert positions(*(batch.labels for batch in batches)) == list(range(count))
+    for batch in batches:
+        steps = int(batch.lengths.max())
+        assert torch.equal(batch.lengths, lengths[batch.labels])
+        assert torch.equal(batch.inputs, whole.inputs[batch.labels, :steps])
+        assert torch.equal(batch.mask, mask[batch.labels, :steps])
+    assert sorted(len(batch) for batch in batches) == sorted(map(len, torch.arange(count).split(size)))
+
+
+def test_unequal_sequences_meet_their_like_in_random_company():
+    lengths = torch.arange(20, 420)
+    whole = Sequences(torch.zeros(400, 419, 1), torch.arange(400), lengths=lengths)
+    epochs = [list(whole.shuffled(10, seeded(seed))) for seed in range(2)]
+    steps = sum(batch.inputs.shape[0] * batch.inputs.shape[1] for batch in epochs[0])
+    assert lengths.sum() / steps > 0.85  # padded to the longest of all it would be 0.52
+    longest = [int(batch.lengths.max()) for batch in epochs[0]]
+    assert longest != sorted(longest)  # not the short ones first
+    companies = [{frozenset(batch.labels.tolist()) for batch in epoch} for epoch in epochs]
+    assert len(companies[0] & companies[1]) < 10
+    again = list(whole.shuffled(10, seeded(0)))
+    assert all(torch.equal(one.labels, other.labels) for one, other in zip(epochs[0], again, strict=True))
+
+
+def test_which_values_exist():
+    assert stack(3).exists() is None and stack(3).trimmed().inputs.shape == (3, 3, 2)
+    ragged = Sequences(torch.zeros(2, 3, 1), lengths=torch.tensor([1, 2]))
+    assert ragged.exists()[..., 0].tolist() == [[True, False, False], [True, True, False]]
+    assert ragged.trimmed().inputs.shape == (2, 2, 1)
+    mask = torch.tensor([[[True], [False], [True]]])
+    assert Sequences(torch.zeros(1, 3, 1), mask=mask).exists() is mask
+
+
 def test_shuffling_goes_on_with_the_generator():
     def labels(generator):
         return torch.cat([batch.labels for batch in stack(30).shuffled(7, generator)]).tolist()

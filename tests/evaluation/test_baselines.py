@@ -1,5 +1,7 @@
 """The baselines, each by another road."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from lstm_ae.data.sequence_data import Sequences
 from lstm_ae.evaluation import baselines
 from lstm_ae.evaluation.baselines import accuracy_baselines, flat_chunks, logistic_regression, reconstruction_baselines
-from lstm_ae.models.linear_autoencoder import linear_autoencoder
+from lstm_ae.models.linear_autoencoder import closed_form
 
 
 def draw(count, length=4, features=3, seed=0, labels=None):
@@ -49,7 +51,7 @@ def test_pca_is_exact_where_the_context_is_no_smaller_than_the_data(context_size
 def test_linear_recurrence_step_by_step(context_size):
     """Run the recurrence as a loop, and read it out by scikit-learn's least squares."""
     train, test = draw(60), draw(20, seed=1)
-    write, turn = linear_autoencoder(train.inputs, context_size)
+    write, turn = closed_form(train.inputs, context_size)
     codes = []
     for part in (train, test):
         state = torch.zeros(len(part), context_size, dtype=torch.double)
@@ -82,6 +84,48 @@ def test_a_tiny_set_by_hand():
     found = reconstruction_baselines(train, test, 1)
     assert found["reconstruction/mean"] == pytest.approx((3**2 + 2**2) / 2)  # the mean is (1, 1)
     assert found["reconstruction/pca"] == pytest.approx(2**2 / 2)  # the second value is lost
+
+
+def ragged(count, seed=0, longest=6, missing=0.0):
+    """Sequences of 1 to `longest` steps, and the mask of what exists."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(1, longest + 1, (count,), generator=generator)
+    inputs = torch.randn(count, longest, 3, generator=generator).cumsum(1)
+    exists = (torch.arange(longest) < lengths[:, None])[..., None].expand_as(inputs)
+    mask = exists & (torch.rand(inputs.shape, generator=generator) >= missing) if missing else None
+    return Sequences(inputs * exists, lengths=lengths, mask=mask), exists if mask is None else mask
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_unequal_sequences_and_holes_by_hand(missing, monkeypatch):
+    (train, there), (test, tested) = ragged(50, missing=missing), ragged(20, 1, longest=8, missing=missing)
+    values = np.where(there, train.inputs.double(), np.nan)
+    mean = np.tile(np.nanmean(values, axis=(0, 1)), (8, 1))  # of the feature, at steps that no training sequence has
+    mean[:6] = np.nanmean(values, axis=0)
+    errors = np.where(tested, test.inputs.double().numpy() - mean, np.nan)
+    found = reconstruction_baselines(train, test, 4)
+    assert found["reconstruction/mean"] == pytest.approx(np.nanmean(errors**2), rel=1e-6)
+
+    def continued(part):
+        inputs, within = np.tile(mean, (len(part), 1, 1)), torch.arange(8) < part.lengths[:, None]
+        inputs[within] = part.inputs[within[:, : part.inputs.shape[1]]]
+        return inputs.reshape(len(part), -1) - mean.flatten()
+
+    code = np.linalg.svd(continued(train), full_matrices=False)[2][:4]
+    centred = continued(test)
+    errors = (centred - centred @ code.T @ code).reshape(20, 8, 3)[tested]
+    assert found["reconstruction/pca"] == pytest.approx(np.square(errors).mean(), rel=1e-6)
+    assert found["reconstruction/pca"] < found["reconstruction/mean"]
+    monkeypatch.setattr(baselines, "CHUNK_VALUES", 7 * 18)
+    assert reconstruction_baselines(train, test, 4) == pytest.approx(found, rel=1e-10)
+
+
+def test_classes_of_unequal_sequences_are_told_apart():
+    train, test = (
+        replace(part, labels=(part.inputs[:, 0, 0] > 0).long()) for part, _ in (ragged(300), ragged(90, 1, 8))
+    )
+    found = accuracy_baselines(train, test)
+    assert found["accuracy/logistic_regression"] > 0.9 > found["accuracy/majority"]
 
 
 def test_majority_is_the_most_frequent_class_of_training():

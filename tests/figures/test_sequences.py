@@ -1,9 +1,12 @@
 """Sequences as lines: every feature has its own panel, and three sequences are chosen by their errors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-from lstm_ae.figures.sequences import error_by_step, quartiles, reconstructions, samples
+from lstm_ae.figures.sequences import error_by_step, quartiles, reconstructions, samples, sequence_errors
 from tests.figures.made_data import made, made_panel
 
 
@@ -30,6 +33,29 @@ def test_of_many_features_the_first_are_shown_and_the_others_counted():
 def test_the_only_feature_of_nameless_data_needs_no_label():
     data, _ = made()
     assert [axes.get_ylabel() for axes in samples(data, data.test).axes] == [""] * 3
+
+
+def test_unequal_sequences_are_drawn_to_their_ends_and_with_their_holes():
+    data, output = made(varying=True, masked=True)
+    lengths = torch.tensor([3, 8] * 6)
+    mask = (torch.arange(8) < lengths[:, None])[..., None].clone()
+    mask[:, 1] = False
+    test = replace(data.test, lengths=lengths, mask=mask)
+    figure = samples(data, test)
+    drawn = [axes.lines[0].get_ydata() for axes in figure.axes]
+    assert [len(values) for values in drawn] == [3, 8, 3] and figure.get_suptitle().endswith("up to 8 steps of 1")
+    assert [np.isnan(values).nonzero()[0].tolist() for values in drawn] == [[1]] * 3
+    for axes in reconstructions(data, test, output).axes:
+        original, rebuilt = (line.get_ydata() for line in axes.lines)
+        assert len(original) == len(rebuilt) in (3, 8) and np.isfinite(rebuilt).all()
+    (axes,) = error_by_step(data, test, output).axes
+    variance, error = (line.get_ydata() for line in axes.lines)
+    squares = np.square((output.reconstruction - test.inputs).numpy())[..., 0]
+    np.testing.assert_allclose(error[[0, 2]], squares[:, [0, 2]].mean(0), rtol=1e-5)
+    np.testing.assert_allclose(error[3:], squares[1::2, 3:].mean(0), rtol=1e-5)
+    assert np.isnan(error[1]) and np.isnan(variance[1])
+    expected = (squares * mask[..., 0].numpy()).sum(1) / mask.sum((1, 2)).numpy()
+    np.testing.assert_allclose(sequence_errors(test, output.reconstruction), expected, rtol=1e-5)
 
 
 def test_samples_name_their_classes():

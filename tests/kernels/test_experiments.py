@@ -18,7 +18,7 @@ STEPS = 3
 def losses(config, data, backend):
     """The losses of a few training steps, from the same weights and on the same batches."""
     torch.manual_seed(0)
-    model = build.build_model(config, data.spec)
+    model = build.build_model(config, data.spec, data.train.inputs)
     use_backend(model, backend)
     objective, optimizer = build.build_objective(config), build.build_training(config, model)["optimizer"]
     found = []

@@ -118,3 +118,9 @@ def test_the_seed_alone_decides_the_weights():
 
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))
+
+
+def test_chrono_takes_the_longest_from_the_length_that_the_decoder_writes():
+    model = make_autoencoder(length=40, hidden_size=300, initialization=partial(chrono, longest=None))
+    forget = model.encoder.lstm.bias_ih_l0.view(4, -1)[1]
+    assert 36 < forget.exp().max() <= 39

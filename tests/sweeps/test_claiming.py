@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from lstm_ae.errors import UserError
 from lstm_ae.sweeps import claiming
-from lstm_ae.sweeps.claiming import claim, counted, requeue_orphans
+from lstm_ae.sweeps.claiming import claim, counted, tidy
 from lstm_ae.sweeps.liveness import SILENCE, Worker, alive_lock, machine
 from lstm_ae.sweeps.storage import check_settings, exclusive
 
@@ -99,10 +99,10 @@ def test_dying_while_orphans_are_queued_queues_none_twice(search, me, dead, monk
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), exclusive(found.storage):
         patch.setattr(claiming, "annotate", die)
-        requeue_orphans(study, found)
+        tidy(study, found)
     with exclusive(found.storage):
-        requeue_orphans(study, found)
-        requeue_orphans(study, found)
+        tidy(study, found)
+        tidy(study, found)
     assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.WAITING]
 
 

@@ -19,7 +19,7 @@ from lstm_ae.sweeps.liveness import Worker, alive_lock, machine
 from lstm_ae.sweeps.search import build_search, hash_seed
 
 SEARCHES = sorted(path.stem for path in Path(CONF, "sweep").glob("*.yaml"))
-AD_HOC = {"search", "grid"}
+AD_HOC = {"search", "grid", "shortlist"}
 
 
 def rehearse(found):

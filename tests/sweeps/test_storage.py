@@ -1,12 +1,24 @@
 """Where a study is stored, and that it belongs to one search."""
 
+import threading
+import time
 from pathlib import Path
 
 import optuna
 import pytest
 
 from lstm_ae.errors import UserError
-from lstm_ae.sweeps.storage import annotate, check_settings, find_study, open_storage, open_study, storage_url
+from lstm_ae.sweeps import storage
+from lstm_ae.sweeps.storage import (
+    annotate,
+    check_settings,
+    exclusive,
+    find_study,
+    open_storage,
+    open_study,
+    storage_url,
+)
+from lstm_ae.sweeps.supervisor import supervise
 
 GRID = ["sweep=grid", "study_name=shared", "model.hidden_size=2,3,4,5", "optimizer.lr=0.1,0.2,0.3"]
 
@@ -31,10 +43,10 @@ def test_a_study_lies_where_its_directory_says_whatever_its_name(tmp_path, folde
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.parametrize("storage", ["foo", "sqlite://", "nosuch://host/name"])
-def test_a_storage_that_cannot_be_used_is_refused_in_a_line(tmp_path, storage):
+@pytest.mark.parametrize("address", ["foo", "sqlite://", "nosuch://host/name"])
+def test_a_storage_that_cannot_be_used_is_refused_in_a_line(tmp_path, address):
     with pytest.raises(UserError, match="storage"):
-        open_storage(storage_url(storage, tmp_path))
+        open_storage(storage_url(address, tmp_path))
 
 
 def test_a_study_refuses_other_settings_by_name(search):
@@ -46,3 +58,56 @@ def test_a_study_refuses_other_settings_by_name(search):
         check_settings(study, search(*GRID, "trainer.max_epochs=7").settings, found.storage)
     with pytest.raises(UserError, match=r"space: optimizer\.lr"):
         check_settings(study, search(*GRID, "optimizer.lr=0.1,0.7").settings, found.storage)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda file: file.unlink(), "deleted, emptied or renamed"),
+        (lambda file: file.write_bytes(b""), "deleted, emptied or renamed"),
+        (lambda file: file.rename(file.with_name("renamed.db")), "deleted, emptied or renamed"),
+        (lambda file: file.write_bytes(b"not a database" * 99), "damaged"),
+        (lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]), "damaged"),
+    ],
+    ids=["deleted", "emptied", "renamed", "overwritten", "cut off"],
+)
+def test_a_study_that_was_lost_or_damaged_is_refused_before_anything_is_trained_again(search, damage, words):
+    found = search(*GRID)
+    study = found.open()
+    study.ask(found.space)
+    for number in range(12):
+        study.set_user_attr(f"attribute {number}", "long enough to fill some pages " * 60)
+    (found.directory / "0" / ".hydra").mkdir(parents=True)
+    open_storage(found.storage).remove_session()
+    damage(found.directory / "study.db")
+    open_storage.cache_clear()
+    with pytest.raises(UserError, match=words) as refused:
+        supervise(found)
+    assert "study_name=" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+    assert [path.name for path in found.directory.iterdir() if path.is_dir()] == ["0"]
+
+
+def test_a_lock_that_is_held_is_told(search, monkeypatch, caplog):
+    found = search(*GRID)
+    found.open()
+    monkeypatch.setattr(storage, "LOCK_WAIT", 0.1)
+    lock = threading.Event()
+
+    def keep():
+        with exclusive(found.storage):
+            lock.set()
+            time.sleep(0.5)
+
+    other = threading.Thread(target=keep)
+    other.start()
+    lock.wait()
+    with exclusive(found.storage):
+        other.join()
+    assert "waiting for it to let go" in caplog.text
+
+
+def test_a_server_that_is_not_there_is_told_in_a_line(tmp_path):
+    with pytest.raises(UserError, match="cannot be reached") as told, exclusive("postgresql+psycopg://u@127.0.0.1:9/d"):
+        pass
+    assert len(str(told.value).splitlines()) == 1

@@ -1,0 +1,214 @@
+"""How `experiment=own` and `sweep=own` were chosen: settings drawn at random, trained on many data sets alike.
+
+python experiments/own_data/study.py screen RESULTS.csv      # 18 settings on every data set
+python experiments/own_data/study.py confirm RESULTS.csv     # finalists, longer, with a probe of the contexts
+python experiments/own_data/study.py report RESULTS.csv ...  # ranks and importances
+
+`LSTM_AE_DATA` names the folder of public files, `AEON_DATA` that of the data sets in aeon's wheel (aeon/datasets/data).
+"""
+
+import csv
+import logging
+import os
+import random
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from hydra import compose, initialize_config_dir
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+
+from lstm_ae.config import CONF, build
+from lstm_ae.data.sequence_data import SequenceData
+from lstm_ae.errors import UserError
+from lstm_ae.kernels import choose_backend, use_backend
+from lstm_ae.training.trainer import evaluate
+
+PUBLIC = Path(os.environ.get("LSTM_AE_DATA", "."))
+AEON = Path(os.environ.get("AEON_DATA", "."))
+NAB = PUBLIC / "nab" / "data"
+TRAIN, VAL = 600, 300  # sequences at most
+UPDATES = {"screen": 150, "confirm": 300}
+SPACE: dict[str, list[Any]] = {
+    "optimizer.lr": [0.001, 0.002, 0.005, 0.01],
+    "model.hidden_size": [16, 32, 64],
+    "model.num_layers": [1, 2],
+    "model/decoder": ["repeat_context", "initial_state"],
+    "model.decoder.reverse": ["false", "true"],
+    "model/initialization": ["orthogonal", "pytorch", "linear_memory", "chrono"],
+    "scheduler": ["constant", "cosine", "one_cycle"],
+    "dataset.batch_size": [16, 32, 64],
+}
+STARTS: dict[str, Any] = {"model.hidden_size": 64, "model/decoder": "initial_state", "model.decoder.reverse": "true",
+                          "model/initialization": "chrono", "scheduler": "cosine"}  # fmt: skip
+FINALISTS: list[dict[str, Any]] = [
+    {"optimizer.lr": 0.002},  # the plain defaults
+    {**STARTS, "optimizer.lr": 0.005},
+    {**STARTS, "optimizer.lr": 0.01},
+    {**STARTS, "optimizer.lr": 0.005, "model.num_layers": 2},
+    {**STARTS, "optimizer.lr": 0.002, "model/initialization": "linear_memory", "model/decoder": "repeat_context"},
+    {**STARTS, "optimizer.lr": 0.001, "model/initialization": "linear_autoencoder"},
+]
+
+
+def tables(path: Path | str, *more: str) -> list[str]:
+    """Overrides for windows of 60 rows of a table."""
+    return ["dataset=table", f"dataset.path='{path}'", "dataset.window=60", *more]
+
+
+def archive(name: str, folder: Path) -> list[str]:
+    """Overrides for a data set of the UCR and UEA archive."""
+    return ["dataset=arrays", f"dataset.path={folder}/{name}_TRAIN.ts", f"dataset.test_path={folder}/{name}_TEST.ts"]
+
+
+TIME = "dataset.time=timestamp"
+DATA = {
+    "nyc_taxi": tables(NAB / "realKnownCause/nyc_taxi.csv", TIME),
+    "machine": tables(NAB / "realKnownCause/machine_temperature_system_failure.csv", TIME),
+    "cloud": tables(NAB / "realAWSCloudwatch/*.csv", TIME, "dataset.scaling=series"),
+    "traffic": tables(NAB / "realTraffic/*.csv", TIME, "dataset.scaling=window"),
+    "pressure": tables(PUBLIC / "aeon/135_UCR_Anomaly_InternalBleeding16_TRAIN.csv", TIME),
+    "facility": tables(PUBLIC / "tsb/001_NAB_id_1_Facility_tr_1007_1st_2014.csv", "dataset.values=[Data]"),
+    "solar": tables(AEON / "solar/solar.csv", "dataset.time=datetime_gmt", "dataset.window=24"),
+    "prices": ["dataset=sp500", "dataset.symbols=20", "dataset.forecast_target=null",
+               "dataset.features=[open,high,low,close]"],
+    "vowels": archive("JapaneseVowels", PUBLIC / "aeon"),
+    "italy_power": archive("ItalyPowerDemand", AEON / "ItalyPowerDemand"),
+    "digits": ["dataset=digits_rows"],
+}  # fmt: skip
+
+
+def settings(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """So many settings drawn from the space, the same for every data set."""
+    draw = random.Random(seed)
+    drawn = [{key: draw.choice(values) for key, values in SPACE.items()} for _ in range(count)]
+    for setting in drawn:
+        if setting["model/initialization"] == "linear_memory":  # which is made for one layer
+            setting["model.num_layers"] = 1
+    return drawn
+
+
+def run(name: str, setting: dict[str, Any], data: SequenceData, updates: int, seed: int) -> dict[str, float]:
+    """Train one setting for so many updates; what the validation part shows."""
+    chosen = dict(setting)
+    if chosen.get("model/initialization") == "linear_memory" and data.spec.varying:
+        chosen["model.decoder.reverse"] = "true"  # all that it is made for where lengths differ
+    with initialize_config_dir(CONF):
+        overrides = [f"{key}={value}" for key, value in chosen.items() if not key.startswith("dataset")]
+        config = compose("config", [*DATA[name], *overrides, "objective=reconstruction", f"seed={seed}", "threads=1"])
+    batch = int(chosen.get("dataset.batch_size", 32))
+    data = SequenceData(data.spec, data.scaler, data.train, data.val, data.test, batch)
+    build.prepare_process(config)
+    model = build.build_model(config, data.spec, data.train.inputs)
+    use_backend(model, choose_backend("auto", torch.device("cpu")))
+    objective, trainer = build.build_objective(config), build.build_trainer(config)
+    trainer.max_epochs = max(3, round(updates / -(-len(data.train) // batch)))
+    start = time.time()
+    with tempfile.TemporaryDirectory() as folder:
+        history = trainer.fit(
+            model, objective, data, **build.build_training(config, model), directory=Path(folder),
+            description=build.description(data), resume=False, on_epoch=lambda history: None,
+        )  # fmt: skip
+    best = min(row["val/reconstruction"] for row in history)
+    found = {
+        "val": best,
+        "last": evaluate(model, objective, data.val, "val")["val/reconstruction"],
+        "seconds": time.time() - start,
+    }
+    if data.train.labels is not None:
+        found["probe"] = probe(model, data)
+    return found
+
+
+def probe(model: torch.nn.Module, data: SequenceData) -> float:
+    """The accuracy on the validation part of a linear classifier of contexts that were learnt without labels."""
+    from lstm_ae.models.inference import predict
+
+    train, val = (predict(model, part).context.numpy() for part in (data.train, data.val))
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+    return float(classifier.fit(train, data.train.labels).score(val, data.val.labels))
+
+
+def load(name: str) -> SequenceData:
+    """The data set, at most `TRAIN` and `VAL` sequences of it, chosen at random."""
+    with initialize_config_dir(CONF):
+        data = build.build_data(compose("config", DATA[name]), torch.device("cpu"))
+    parts = []
+    for part, count in ((data.train, TRAIN), (data.val, VAL)):
+        order = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:count]
+        parts.append(part[order])
+    return SequenceData(data.spec, data.scaler, *parts, data.test[:1], data.batch_size)
+
+
+def measure(stage: str, file: Path) -> None:
+    """Train what the stage asks for, a row at a time, and go on where the file ends."""
+    plan = settings(18) if stage == "screen" else FINALISTS
+    done = set() if not file.exists() else {(r["data"], r["setting"], r["seed"]) for r in csv.DictReader(file.open())}
+    keys = [*SPACE, "model.encoder.pooling"]
+    fields = ["stage", "data", "setting", "seed", *keys, "variance", "val", "last", "probe", "seconds"]
+    with file.open("a", newline="") as out:
+        rows = csv.DictWriter(out, fields, restval="")
+        if not done:
+            rows.writeheader()
+        for name in DATA:
+            data = load(name)
+            exists = data.val.exists() if hasattr(data.val, "exists") else None
+            values = data.val.inputs if exists is None else data.val.inputs[exists.expand_as(data.val.inputs)]
+            for number, setting in enumerate(plan):
+                for seed in range(1):
+                    if (name, str(number), str(seed)) in done:
+                        continue
+                    try:
+                        found = run(name, setting, data, UPDATES[stage], seed)
+                    except UserError as error:  # a start that is not made for this data
+                        print(name, number, error, flush=True)
+                        continue
+                    rows.writerow({"stage": stage, "data": name, "setting": number, "seed": seed, **setting,
+                                   "variance": float(values.var()), **found})  # fmt: skip
+                    out.flush()
+                    print(name, number, seed, {k: round(v, 4) for k, v in found.items()}, flush=True)
+
+
+def report(file: Path) -> None:
+    """The settings by mean rank over data sets, and the importance of each key for the log error within a data set."""
+    rows = pd.read_csv(file)
+    rows["score"] = np.log10(rows["val"] / rows["variance"])
+    rows["relative"] = rows["score"] - rows.groupby("data")["score"].transform("min")
+    rows["rank"] = rows.groupby(["data", "seed"])["score"].rank()
+    keys = [key for key in SPACE if rows[key].nunique() > 1]
+    by = rows.groupby("setting").agg(
+        {**dict.fromkeys(keys, "first"), "rank": "mean", "relative": "mean", "probe": "mean"}
+    )
+    print(by.sort_values("relative").round(3).to_string())
+    print((10 ** rows.pivot_table(index="data", columns="setting", values="score")).round(3).to_string())
+    if rows["setting"].nunique() > 8:
+        inputs = OrdinalEncoder().fit_transform(rows[keys].astype(str))
+        centred = rows["score"] - rows.groupby("data")["score"].transform("mean")
+        forest = RandomForestRegressor(300, random_state=0, min_samples_leaf=3).fit(inputs, centred)
+        found = permutation_importance(forest, inputs, centred, n_repeats=20, random_state=0)
+        print(
+            pd.Series(found.importances_mean / found.importances_mean.sum(), keys)
+            .sort_values(ascending=False)
+            .round(3)
+            .to_string()
+        )
+        for key in keys:
+            print(centred.groupby(rows[key]).mean().round(3).to_dict(), key)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    logging.disable(logging.INFO)
+    torch.set_num_threads(1)
+    stage, file = sys.argv[1], Path(sys.argv[2])
+    report(file) if stage == "report" else measure(stage, file)

@@ -1,4 +1,4 @@
-"""A panel: the values of several series at the same times, and the selection of a part of it."""
+"""A panel: the values of several series over time, and the selection of a part of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

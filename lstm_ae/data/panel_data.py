@@ -1,6 +1,6 @@
 """From a panel to a data set: choose a kind of window, divide, scale and cut.
 
-Every data set of series at shared times is made here; what is particular to one (where its table comes from, the names
+Every data set of windows of series is made here; what is particular to one (where its table comes from, the names
 of its columns, its defaults) stands in its own file.
 """
 

@@ -17,6 +17,7 @@ from lstm_ae.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
+KEYS = READING | {"format": Literal["onnx", "torch"]}
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 
 
@@ -29,7 +30,7 @@ def export(config: DictConfig) -> Path:
     Raises:
         UserError: there is no such run, its model cannot be exported, or the file is not right.
     """
-    validate_keys(config, READING | {"format": Literal["onnx", "torch"]})
+    validate_keys(config, KEYS)
     from lstm_ae.runs.exported import export_run
     from lstm_ae.runs.reopen import load_run
 

@@ -109,13 +109,14 @@ def test_two_runs_in_the_same_second_get_two_directories(tmp_path):
     assert all(summary(path)["status"] == "completed" for path in (tmp_path / "outputs").iterdir())
 
 
-def test_plain_multirun(tmp_path):
-    done = run("train", "-m", *TINY_SYNTHETIC, "model.hidden_size=2,3", cwd=tmp_path)
+def test_plain_multirun_with_a_tracker(tmp_path):
+    done = run("train", "-m", *TINY_SYNTHETIC, "model.hidden_size=2,3", "tracker=tensorboard", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (sweep,) = (tmp_path / "multirun").glob("*/*")
     assert {path.name for path in sweep.iterdir() if path.is_dir()} == {"0", "1"}
     parameters = [summary(sweep / n)["parameters"] for n in "01"]
     assert parameters[0] < parameters[1]
+    assert all(list((sweep / n / "tensorboard").glob("events*")) for n in "01")
 
 
 def test_a_bad_job_of_a_multirun_says_so(tmp_path):

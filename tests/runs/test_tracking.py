@@ -10,7 +10,6 @@ from lstm_ae.errors import ConfigError
 from lstm_ae.runs import tracking
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.tracking import MLflow, TensorBoard, Tracker, reopening, report
-from tests.commands import TINY_SYNTHETIC, run
 
 HISTORY = [{"epoch": i, "seconds": 0.1, "lr": 0.01, "train/loss": 1 / i, "val/loss": 2 / i} for i in (1, 2, 3)]
 PIXEL = (  # the smallest PNG file there is, nearly
@@ -145,9 +144,3 @@ def test_a_tracker_goes_with_a_run_that_goes_on():
     assert reopening(["resume=x", "hydra.callbacks.tracker.uri=y"]) == ["resume=x", "+hydra.callbacks.tracker.uri=y"]
     with pytest.raises(ConfigError, match="must be one of none, tensorboard, mlflow"):
         reopening(["resume=x", "tracker=other"])
-
-
-def test_each_run_of_a_sweep_is_tracked(tmp_path):
-    done = run("train", "-m", "seed=0,1", "tracker=tensorboard", *TINY_SYNTHETIC, "trainer.max_epochs=1", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert {path.parts[-3] for path in tmp_path.glob("multirun/*/*/*/tensorboard/events*")} == {"0", "1"}

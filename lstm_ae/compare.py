@@ -27,6 +27,7 @@ from lstm_ae.runs.diff import find, side_by_side
 from lstm_ae.runs.frame import SPREAD, load_runs, monitors
 from lstm_ae.runs.output import check_target, write_target
 from lstm_ae.runs.provenance import SOURCE, git_state
+from lstm_ae.runs.reading import printable
 
 EPILOG = """examples
   python -m lstm_ae.compare multirun/2026-01-31/12-00-00
@@ -108,7 +109,7 @@ def compare(arguments: Sequence[str]) -> None:
     say = sys.stderr if piped else sys.stdout  # what goes into a pipe is the table alone
     if not piped:
         print(table.to_text(shown, shutil.get_terminal_size((120, 24)).columns), end="\n\n")
-    print(*head, *(f"note: {note}" for note in shown.notes), sep="\n", file=say)
+    print(*map(printable, (*head, *(f"note: {note}" for note in shown.notes))), sep="\n", file=say)
     if options.cost:
         print("\n" + table.plain(costs(runs)), file=say)
     if again:

@@ -4,8 +4,10 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
@@ -54,6 +56,11 @@ def run_command(command: Callable[[], object]) -> None:
         if asked == "1":
             raise
         sys.exit(explain(error))
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+        if asked == "1" or not in_composition(error):
+            raise
+        given = " ".join(sys.argv[1:])
+        sys.exit(f"error: these overrides do not fit the configs ({type(error).__name__}: {error}): {given}"[:1000])
     except SystemExit as end:
         if isinstance(end.__cause__, Exception) and asked != "1":  # a refusal by a callback of Hydra's
             sys.exit(explain(end.__cause__))
@@ -61,6 +68,12 @@ def run_command(command: Callable[[], object]) -> None:
     finally:
         if asked is None:
             del os.environ[FULL_ERROR]
+
+
+def in_composition(error: Exception) -> bool:
+    """Whether Hydra raised `error` while it was composing a config, from what the command line gave it."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(Path(frame.f_code.co_filename).name == "config_loader_impl.py" for frame, _ in frames)
 
 
 def explain(error: Exception) -> str:

@@ -37,7 +37,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def remove_halves(folder: Path) -> None:
-    """Remove what a process that was killed had begun to write in or below `folder`; nobody else may be writing there."""
+    """Remove what a process that was killed had begun to write in or below `folder`; nobody may be writing there."""
     for path in folder.rglob(".*"):
         if HALF.match(path.name) and path.is_file():
             path.unlink(missing_ok=True)

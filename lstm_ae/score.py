@@ -99,7 +99,7 @@ def find_tasks(config: DictConfig) -> list[Task]:
     """
     from lstm_ae.data.table_files import PARQUET, expand
 
-    run = Path(config.run)
+    run = Path(config.run).absolute()
     runs = [run]
     if not (run / ".hydra").is_dir():
         runs = sorted(path.parent for path in run.glob("*/.hydra")) or [run]

@@ -32,6 +32,7 @@ class DataSpec:
     forecast_steps: int = 0  # in a target; 0: nothing to forecast
     horizon: int = 0  # the last so many of them lie after the input; the others inside it
     forecast_features: int = 0  # the first so many features are forecast
+    known: tuple[int, ...] = ()  # features that hold at each step what is known of the next one, beforehand
     unit: str = ""  # of the forecast target, for example "kWh"; empty: it has none
     shown: tuple[str, ...] = ()  # names of series that figures show first, where the data has them
     leaky: tuple[str, ...] = ()  # settings under which the training part knows of the others

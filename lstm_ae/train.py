@@ -81,6 +81,10 @@ def train(
     device = build.prepare_process(config)
     data = build.build_data(config, device)
     stop_if_asked()
+    if data.trim:
+        from lstm_ae.config.trimming import trimmed
+
+        data = trimmed(config, data, directory.path / "first_pass")
     batch = min(data.batch_size, len(data.train))
     check_size(config, data.spec.length, data.spec.input_features, batch)
     model = build.build_model(config, data.spec, data.train.inputs)

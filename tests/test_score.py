@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from lstm_ae import score as score_command
 from lstm_ae.config import CONF, build
+from lstm_ae.config.trimming import trimmed
 from lstm_ae.figures import anomalies as figures
 from tests.commands import TINY_SYNTHETIC, call
 
@@ -44,7 +46,7 @@ def train(run, *overrides, epochs=1, basis=None):
     OmegaConf.save(config, run / ".hydra" / "config.yaml")
     device = build.prepare_process(config)
     data = build.build_data(config, device)
-    model = build.build_model(config, data.spec)
+    model = build.build_model(config, data.spec, data.train.inputs)
     parts = build.build_training(config, model)
     build.build_trainer(config).fit(
         model, build.build_objective(config), data, **parts, directory=run / "checkpoints", resume=False,
@@ -219,6 +221,22 @@ def test_missing_values_have_no_score_and_are_said(score, tmp_path):
     assert "3 values are missing" in said
 
 
+def test_a_run_that_reads_which_values_are_missing_and_many_runs_at_once(folder, tmp_path, monkeypatch, capsys):
+    """A folder of runs, each of which scores its own files."""
+    table = signal(800)
+    table.loc[np.arange(0, 800, 7), "load"] = np.nan
+    for name in ("a", "b"):
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        train(tmp_path / "runs" / name, f"dataset.path={tmp_path}/{name}.csv", "dataset.missing=mask",
+              "model/initialization=linear_memory")  # fmt: skip
+    monkeypatch.setattr("sys.argv", ["score", f"run={tmp_path}/runs"])
+    score_command.main()
+    assert "the network reads them as missing" in capsys.readouterr().out
+    for name in ("a", "b"):
+        scores = pd.read_csv(tmp_path / "runs" / "scores" / f"{name}.csv")
+        assert (scores["score/load"].isna() == table["load"].isna()).all() and scores["score"].notna().all()
+
+
 def test_a_constant_channel_and_labels_of_one_kind_are_said(score, tmp_path):
     labelled().assign(load=1.0, fault=0).to_csv(tmp_path / "still.csv", index=False)
     said = score(f"input={tmp_path}/still.csv", f"output={tmp_path}/scores.csv", "label=fault")
@@ -275,3 +293,20 @@ def test_a_run_without_names_of_channels_is_refused(tmp_path, monkeypatch):
     pd.DataFrame({"x": [0.0] * 20}).to_csv(tmp_path / "x.csv", index=False)
     code, said = call(score_command.main, [f"run={directory}", f"input={tmp_path}/x.csv"], monkeypatch)
     assert code == 1 and "train with dataset=table" in said
+
+
+def test_labelled_windows_are_left_out_of_training_on_request_and_the_worst_are_trimmed(tmp_path):
+    labelled(800).to_csv(tmp_path / "dirty.csv", index=False)
+    with initialize_config_dir(CONF):
+        config = compose("config", [*TINY, "trainer.max_epochs=2", f"dataset.path={tmp_path}/dirty.csv",
+                                    "dataset.label=fault", "dataset.trim=0.1"])  # fmt: skip
+    data = build.build_data(config, torch.device("cpu"))
+    bad = np.flatnonzero([labelled(800)["fault"][start : start + WINDOW].any() for start in data.train.time.tolist()])
+    assert len(bad) == 20 + WINDOW - 1
+    kept = trimmed(config, data, tmp_path / "first_pass").train
+    assert len(kept) == len(data.train) - round(0.1 * len(data.train))
+    left = np.isin(data.train.time.numpy()[bad], kept.time.numpy())
+    assert left.mean() < 0.2, "the windows with the fault are those that a first model rebuilds worst"
+    config.dataset.labelled = "leave_out"
+    clean = build.build_data(config, torch.device("cpu")).train
+    assert len(clean) == len(data.train) - len(bad)

@@ -3,9 +3,9 @@
 python experiments/anomalies/nab_files.py FOLDER        from $LSTM_AE_DATA/nab
 
 Rows are sorted by time, and of several rows with one time the first is kept. A row inside one of the windows of
-`combined_windows.json` is labelled 1. Three folders are written: `benchmark` (the 45 series of Orion's list as far as it
-can be reconstructed: all with anomalies except realKnownCause), `development` (realKnownCause, on which settings were
-chosen) and `quiet` (those without anomalies).
+`combined_windows.json` is labelled 1. Three folders are written: `benchmark` (the 45 series of Orion's list as far as
+it can be reconstructed: all with anomalies except realKnownCause), `development` (realKnownCause, on which settings
+were chosen) and `quiet` (those without anomalies).
 """
 
 import json

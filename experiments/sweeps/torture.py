@@ -33,7 +33,8 @@ COMMAND = [
 SEARCHES = {
     "search": (100, ["sweep=synthetic_tpe", "hydra.sweeper.n_trials=100"]),
     "shortlist": (48, ["sweep=synthetic_grid", "pruner=shortlist", "model.hidden_size=8,12,16,20,24,28,32,40",
-                       "trainer.max_epochs=30", "pruner.rounds=[1,3,6]", "pruner.keep=[16,6,2]"]),
+                       "trainer.max_epochs=30", "pruner.rounds=[1,3,6]", "pruner.keep=[16,6,2]",
+                       "dataset.num_sequences=8000"]),
 }  # fmt: skip
 EPOCHS_TOLD = 48 + 16 * 2 + 6 * 3 + 2 * 24
 
@@ -120,7 +121,8 @@ def repeat(kills: int, seed: int, n_trials: int, command: list[str], kind: str) 
             lost += sum(now.get(number) != outcome for number, outcome in done.items())
             overwritten += sum(config.get(path) != content for path, content in written.items())
             done, written = now, config
-            print(f"round {round_number}: {len(done)} of {n_trials} finished, lost {lost}, overwritten {overwritten}")
+            print(f"round {round_number}: {len(done)} of {n_trials} finished, {trained_twice(directory)[2]} epochs, "
+                  f"lost {lost}, overwritten {overwritten}", flush=True)  # fmt: skip
         states = [outcome[0] for outcome in done.values()]
         for number, reason in reasons(directory).items():
             print(f"trial {number} failed: {reason}")

@@ -120,6 +120,8 @@ def validate_part(node: DictConfig, key: str) -> None:
     _, rules, ours = FOREIGN.get(str(node._target_).rpartition(".")[0], (None, None, ()))
     options = options_of(part, rules)
     options |= {name: Option(get_type_hints(rules, include_extras=True)[name], required=False) for name in ours}
+    if "_partial_" in node:
+        validate(f"{key}._partial_", node._partial_, bool)
     for name in map(str, node):
         if name in ("_target_", "_partial_"):
             continue

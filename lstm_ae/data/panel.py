@@ -15,10 +15,8 @@ from lstm_ae.errors import ConfigError
 class Panel:
     """A table of series x times x features. Series either share their times, or each has its own."""
 
-    times: (
-        np.ndarray
-    )  # (times,), datetime64 or numbers, rising; or (series, times), each series' own from the left, with
-    #                    anything after them
+    # (times,), datetime64 or numbers, rising; or (series, times), each series' own from the left, with anything after
+    times: np.ndarray
     series: tuple[str, ...]  # names
     features: tuple[str, ...]  # names; the first is the target where something is forecast
     values: np.ndarray  # (series, times, features), float64, in original units; NaN where a value is missing
@@ -69,6 +67,17 @@ class Panel:
                 raise ConfigError("dataset.features", name, f"must be one of {', '.join(self.features)}")
         columns = [self.features.index(name) for name in names]
         return replace(self, features=tuple(names), values=self.values[..., columns])
+
+    def with_next(self, names: Sequence[str]) -> "Panel":
+        """With further features: the values of the named ones a time later, as `NAME_next`.
+
+        They are what is known of the time to forecast when the forecast is made. At the last time, after which nothing
+        is known, its own values stand in their place.
+        """
+        columns = [self.features.index(name) for name in names]
+        later = np.concatenate([self.values[:, 1:, columns], self.values[:, -1:, columns]], axis=1)
+        features = (*self.features, *(f"{name}_next" for name in names))
+        return replace(self, features=features, values=np.concatenate([self.values, later], axis=2))
 
     def with_series(self, rows: np.ndarray) -> "Panel":
         """The series at the positions `rows`."""

@@ -15,11 +15,12 @@ from pydantic import Field
 from lstm_ae.data.panel import Panel
 from lstm_ae.data.panel_scaling import SCALINGS, ScalingName, measure_by, range_columns, train_range
 from lstm_ae.data.panel_splits import PARTS, SPLITS, SplitName
-from lstm_ae.data.panel_windows import choose_windows, cut, usable_windows, window_shape
+from lstm_ae.data.panel_windows import choose_windows, cut, full_windows, usable_windows, window_shape
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.data.splitting import Fold, NumFolds, Portion
 from lstm_ae.errors import ConfigError
-from lstm_ae.spec import Count, DataSpec, Scaler
+from lstm_ae.memory import require
+from lstm_ae.spec import Count, DataSpec, Fraction, Scaler
 
 # What the options may be.
 Window = Annotated[int, Field(ge=2)]
@@ -68,6 +69,8 @@ class PanelOptions:
     standardize: bool = False  # scale to mean 0 and deviation 1, not to the range from 0 to 1
     missing: MissingName = "leave_out"  # what becomes of missing values: windows with one are left out; an error;
     #                                     interpolated within the input; or that, and the model reads which ones exist
+    labelled: Literal["keep", "leave_out"] = "keep"  # windows with labelled steps, in training and validation
+    trim: Fraction = 0.0  # see `SequenceData`
 
     def __post_init__(self) -> None:
         split, scaling = SPLITS[self.split], SCALINGS[self.scaling]
@@ -104,6 +107,7 @@ def panel_data(
     shown: tuple[str, ...] = (),
     test_begin: np.ndarray | None = None,
     classes: tuple[np.ndarray, tuple[str, ...]] | None = None,
+    known: Sequence[str] = (),
 ) -> SequenceData:
     """Windows of a panel, or its whole series, as a data set.
 
@@ -118,6 +122,7 @@ def panel_data(
         shown: series that figures show first.
         test_begin: position from which on each series tests, (series,), where files say so.
         classes: the class of each series, (series,), and the names of the classes.
+        known: features that hold at each time what is known of the next one.
 
     Raises:
         ConfigError: options that do not fit the panel, or a part without windows.
@@ -141,12 +146,17 @@ def panel_data(
     masks = split.divide(usable, shape.span, options.stride or 1)
     if options.stride is None and masks["train"].sum() > MANY_WINDOWS:
         masks = split.divide(usable, shape.span, int(-(-masks["train"].sum() // MANY_WINDOWS)))
+    if options.labelled == "leave_out" and panel.flags is not None:
+        clean = full_windows(~panel.flags, shape.span, 0)
+        masks |= {part: masks[part] & clean for part in ("train", "val")}
     masks["train"] = choose_windows(masks["train"], options.num_train, options.seed)
     for part, mask in masks.items():
         if not mask.any():
             raise ConfigError(
                 "dataset.window", options.window, f"leaves no window of {shape.span} times in the {part} part"
             )
+    windows = sum(int(mask.sum()) for mask in masks.values())
+    require(windows * shape.span * len(panel.features) * 4, "dataset.window", options.window, f"{windows:,} windows")
     if options.scaling == "train":
         ranges = train_range(panel.values, masks["train"], shape.span, columns, measure)
     names = () if classes is None else classes[1]
@@ -154,6 +164,7 @@ def panel_data(
         name, shape.length, len(panel.features), names, feature_names=panel.features,
         forecast_steps=shape.span - shape.first, horizon=shape.ahead, forecast_features=count, leaky=options.leaky,
         unit=unit, shown=shown, own_range=columns if ranges is None else (),
+        known=tuple(panel.features.index(name) for name in known),
         own_standardized=ranges is None and options.standardize, masked=options.missing == "mask",
     )  # fmt: skip
     common = Scaler(*(torch.from_numpy(bound[0]).float() for bound in ranges)) if ranges and scaling.common else None
@@ -162,4 +173,4 @@ def panel_data(
         labels = torch.from_numpy(classes[0])
         parts = [replace(part, labels=labels[part.series]) for part in parts]
     train, val, test = parts
-    return SequenceData(spec, common, train, val, test, options.batch_size, panel=panel)
+    return SequenceData(spec, common, train, val, test, options.batch_size, panel=panel, trim=options.trim)

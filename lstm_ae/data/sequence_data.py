@@ -139,6 +139,7 @@ class SequenceData:
     batch_size: int
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None  # inputs of a training batch -> changed ones
     panel: Panel | None = None  # that the sequences were cut from, on the CPU
+    trim: float = 0.0  # share of the training part that is left out because a first model rebuilds it worst
 
     def scaler_of(self, part: Sequences) -> Scaler:
         """The scaling of the sequences of `part`: their own, or that of the data set."""

@@ -17,6 +17,7 @@ from lstm_ae.data.panel_scaling import ScalingName
 from lstm_ae.data.panel_splits import SplitName
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.data.splitting import Fold, NumFolds, Portion
+from lstm_ae.errors import ConfigError
 from lstm_ae.spec import Count, part
 
 PRICES = ("open", "high", "low", "close")
@@ -54,6 +55,7 @@ def sp500(
     num_train: Count | None = None,
     num_folds: NumFolds | None = None,
     fold: Fold = 0,
+    known: list[Feature] | None = None,
 ) -> SequenceData:
     """Windows of consecutive trading days of one company each, or whole series; all prices share the target's range.
 
@@ -63,6 +65,8 @@ def sp500(
         symbols: companies: None (all), names, or how many to choose at random.
         complete: leave out companies with missing values. (This looks at all days, those of the test included.)
         start, end: first and last date.
+        known: features of the day to forecast that are known when it is forecast, as its open is during the day. Each
+            day of the input then has the next day's, so that the last one has that of the day to forecast.
 
     The others are those of `PanelOptions`.
 
@@ -76,12 +80,18 @@ def sp500(
         split=split, scaling=scaling, stride=stride, val_fraction=val_fraction, test_fraction=test_fraction,
         test_start=test_start, num_train=num_train, num_folds=num_folds, fold=fold, seed=seed, batch_size=batch_size,
     )  # fmt: skip
-    panel = read_prices().between(start, end).with_features(names)
+    if known and (forecast_target is None or forecast_features == "all"):
+        raise ConfigError("dataset.known", list(known), "is of the day to forecast: it needs dataset.forecast_target "
+                          "and dataset.forecast_features=target")  # fmt: skip
+    following = tuple(f"{name}_next" for name in dict.fromkeys(known or ()))
+    panel = read_prices().between(start, end).with_next(list(dict.fromkeys(known or ())))
+    panel = panel.with_features([*names, *following])
     return panel_data(
         choose_series(panel, "dataset.symbols", symbols, complete or window is None, seed),
         options,
         name="sp500" if window else "sp500_series",
-        share_range=PRICES,
+        share_range=(*PRICES, *(f"{name}_next" for name in PRICES)),
+        known=following,
         unit="dollars" if target in PRICES else "shares",
         shown=SHOWN,
     )

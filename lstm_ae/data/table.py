@@ -15,7 +15,7 @@ from lstm_ae.data.table_files import expand, find_columns
 from lstm_ae.data.table_load import NORMAL, Table, load
 from lstm_ae.data.table_words import describe_parts, describe_table
 from lstm_ae.errors import ConfigError, UserError
-from lstm_ae.spec import Count, part
+from lstm_ae.spec import Count, Fraction, part
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ def table(
     fold: Fold,
     batch_size: Count,
     seed: int,
+    labelled: Literal["keep", "leave_out"] = "keep",
+    trim: Fraction = 0.0,
 ) -> SequenceData:
     """Windows of the series in a table, or the series as they are; the log says what was understood.
 
@@ -81,7 +83,7 @@ def table(
         split=split or ("by_series" if window is None else "by_time"), scaling=scaling, stride=stride,
         val_fraction=val_fraction, test_fraction=test_fraction, test_start=test_start, num_train=num_train,
         num_folds=num_folds, fold=fold, seed=seed, batch_size=batch_size, standardize=standardize,
-        missing=missing,
+        missing=missing, labelled=labelled, trim=trim,
     )  # fmt: skip
     check_lengths(found, options)
     panel = to_panel(found)

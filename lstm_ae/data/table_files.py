@@ -305,13 +305,16 @@ def _require(path: Path, names: Sequence[str], key: str | None = None) -> None:
     for name in names:
         if name not in known:
             near = get_close_matches(name.casefold(), {one.casefold(): one for one in known}, n=1)
-            hint = next((f"; did you mean {one}?" for one in known if near and one.casefold() == near[0]), "")
+            hint = next((f"; did you mean {one}?" for one in known if near and one.casefold() == near[0]), ".")
             said = f"{path} has no column {name!r}{hint} Its columns are {_list(known)}"
             raise UserError(said) if key is None else ConfigError(key, name, said)
 
 
 def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not column.isna().all()
+    """Whether most values are numbers; the others are then mistakes, which reading the column will tell."""
+    if pd.api.types.is_datetime64_any_dtype(column) or column.isna().all():
+        return False
+    return bool(pd.to_numeric(column.dropna(), errors="coerce").notna().mean() > 0.5)
 
 
 def _siblings(path: Path) -> list[Path]:

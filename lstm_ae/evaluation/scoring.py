@@ -90,7 +90,9 @@ def open_run(path: Path, settings: DictConfig) -> OpenRun:
         UserError: there is no such run, or its data cannot be had.
     """
     scorer = json.dumps(OmegaConf.to_container(settings.scorer))
-    return _open_run(path, scorer, *(settings[key] for key in ("reduction", "smooth", "stride", "device", "threads")))
+    return _open_run(
+        path.absolute(), scorer, *(settings[key] for key in ("reduction", "smooth", "stride", "device", "threads"))
+    )
 
 
 @lru_cache(maxsize=1)  # the next file of a folder is scored by the same run

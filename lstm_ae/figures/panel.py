@@ -85,7 +85,7 @@ def whole_series(windows: Windows) -> Figure:
     times = panel.times_of(rows[0])
     position_axis(axes, times)
     axes.set(ylabel=feature_label(windows.data.spec, 0), title=f"{times[0]} to {times[-1]}")
-    axes.legend()
+    axes.legend(loc="best" if len(times) < 100_000 else "upper left")  # the best place takes long to find
     return figure
 
 

@@ -5,6 +5,7 @@ Each forecasts the target, the first feature of `inputs` (n, length, features), 
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from lstm_ae.data.sequence_data import SequenceData, Sequences
 
 MOVING_AVERAGE_STEPS = 5
 PENALTIES = [10.0**power for power in range(-6, 3)]  # beside a mean squared value of 1
+MEAN_STEPS = (22, 5)
 RIDGE_STEPS = (5, 10, 20)  # how many of the last steps the ridge regression may read; and the whole window
 TIME_EFFECT_WEIGHT = 0.0025  # in the ridge regression with time effects, of what the windows of one time share
 CHUNK = 20_000  # windows in double precision at a time
@@ -32,6 +34,27 @@ def drift(inputs: Tensor, horizon: int) -> Tensor:
 def moving_average(inputs: Tensor, horizon: int) -> Tensor:
     """The mean of the last `MOVING_AVERAGE_STEPS` known values, at every step."""
     return inputs[:, -MOVING_AVERAGE_STEPS:, 0].mean(1, keepdim=True).expand(-1, horizon)
+
+
+def from_known(train: Sequences, test: Sequences, feature: int) -> Tensor:
+    """What is known of the step to forecast, and what usually comes on top of it: the mean over the training part.
+
+    Args:
+        train, test: windows with targets.
+        feature: holds at the last step what is known of the next one.
+    """
+    usual = (train.truth() - train.inputs[:, -1:, feature]).mean(0)
+    return test.inputs[:, -1:, feature] + usual
+
+
+def summarised(part: Sequences) -> Sequences:
+    """The last steps, and before them the means of ever more of them: a heterogeneous autoregression (Corsi 2009).
+
+    Of each feature the means over the whole window, 22 and 5 steps (of days: a month, and a week), then the steps that
+    the longest of the short ridge regressions reads.
+    """
+    means = [part.inputs[:, -steps:].mean(1, keepdim=True) for steps in (part.inputs.shape[1], *MEAN_STEPS)]
+    return replace(part, inputs=torch.cat([*means, part.inputs[:, -max(RIDGE_STEPS) :]], dim=1))
 
 
 class Ridge:
@@ -121,7 +144,9 @@ def moments(part: Sequences) -> tuple[Tensor, Tensor]:
 def naive_forecasts(data: SequenceData) -> dict[str, Tensor]:
     """Each baseline's forecast of the test part (n, horizon), scaled, on the CPU; nothing is fitted on the test part.
 
-    `ridge_time_effects` is only there for series that share their times.
+    `ridge_time_effects` is only there for series that share their times (and `ridge_har`, a ridge regression on what
+    `summarised` makes of windows longer than that, has time effects there too), `known` where something is known of
+    the step to forecast.
     """
     train, val, test = (part.to(torch.device("cpu")) for part in (data.train, data.val, data.test))
     forecasts = {
@@ -130,6 +155,12 @@ def naive_forecasts(data: SequenceData) -> dict[str, Tensor]:
         "moving_average": moving_average(test.inputs, test.horizon),
         "ridge": Ridge(train, val)(test.inputs),
     }
-    if train.time is not None and (data.panel is None or data.panel.shared):
+    for feature in data.spec.known[:1]:
+        forecasts["known"] = from_known(train, test, feature)
+    shared = train.time is not None and (data.panel is None or data.panel.shared)
+    if shared:
         forecasts["ridge_time_effects"] = Ridge(train, val, TIME_EFFECT_WEIGHT)(test.inputs)
+    if train.inputs.shape[1] > max(RIDGE_STEPS):
+        har = Ridge(summarised(train), summarised(val), TIME_EFFECT_WEIGHT if shared else 1.0)
+        forecasts["ridge_har"] = har(summarised(test).inputs)
     return forecasts

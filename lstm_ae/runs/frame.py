@@ -16,7 +16,7 @@ from lstm_ae.metrics import Better, find
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.lock import is_locked
 from lstm_ae.runs.overrides import changes, key_of
-from lstm_ae.runs.reading import PROBLEMS, from_yaml, from_yaml_text, read_or_note
+from lstm_ae.runs.reading import PROBLEMS, from_yaml, from_yaml_text, printable, read_or_note
 from lstm_ae.runs.settings import EXECUTION_KEYS, SEED_KEYS, flatten
 
 FIELDS = (
@@ -134,8 +134,8 @@ def read_run(directory: RunDirectory, name: str, inside: bool = False) -> Conten
 
     summary = attempt(directory.summary, directory.read_summary, dict)
     if summary.get("error"):
-        notes.append(" ".join(str(summary["error"]).split())[:MAX_ERROR])
-    status = str(summary.get("status") or "unknown")[:20]
+        notes.append(printable(" ".join(str(summary["error"]).split())[:MAX_ERROR]))
+    status = printable(str(summary.get("status") or "unknown")[:20])
     config = attempt(directory.config, lambda: flatten(from_yaml(directory.config)), dict)
     given, hydra = (directory.config.with_name(name) for name in ("overrides.yaml", "hydra.yaml"))
     overrides = attempt(given, lambda: from_yaml(given), list, needed=False)
@@ -235,7 +235,7 @@ def monitors(names: Any, modes: Any = None) -> dict[str, Better]:
 
     given = listed(modes)
     return {
-        name: "max" if (given[i] if i < len(given) else find(name).better) == "max" else "min"
+        printable(name): "max" if (given[i] if i < len(given) else find(name).better) == "max" else "min"
         for i, name in enumerate(listed(names)[:2])
     }
 

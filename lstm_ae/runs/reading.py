@@ -98,3 +98,8 @@ def bounded(tree: Any) -> Any:
                 raise ValueError("nested too deeply, or too many values")
             waiting += [(child, depth + 1) for child in (value.values() if isinstance(value, dict) else value)]
     return tree
+
+
+def printable(text: str) -> str:
+    """`text` without what would move a terminal's cursor or change its colours."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -13,9 +13,11 @@ def flatten(tree: Mapping[Any, Any]) -> dict[str, Any]:
     """A nested config as one dictionary of dotted keys; lists and empty groups stay values.
 
     Raises:
-        ValueError: more keys than any config has.
+        ValueError: more keys than any config has, or none.
     """
     flat: dict[str, Any] = {}
+    if not isinstance(tree, Mapping):
+        raise ValueError("no keys")
 
     def walk(branch: Mapping[Any, Any], prefix: str) -> None:
         for key, value in branch.items():

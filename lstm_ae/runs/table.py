@@ -18,6 +18,7 @@ from lstm_ae.metrics import Better, find
 from lstm_ae.runs.filters import unknown
 from lstm_ae.runs.frame import SPREAD, is_number, monitors
 from lstm_ae.runs.overrides import key_of
+from lstm_ae.runs.reading import printable
 from lstm_ae.runs.settings import EXECUTION_KEYS, SEED_KEYS
 
 GAP = "  "
@@ -256,8 +257,7 @@ def cell(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
-    text = " ".join(str(value).split())
-    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return printable(" ".join(str(value).split()))
 
 
 def grid(table: Table) -> list[list[str]]:
@@ -272,7 +272,7 @@ def grid(table: Table) -> list[list[str]]:
                 f"{mean} ± {std:.2g}" if std == std else mean for mean, std in zip(column, deviations, strict=True)
             ]
         texts.append(column)
-    return [columns, *map(list, zip(*texts, strict=True))]
+    return [list(map(printable, columns)), *map(list, zip(*texts, strict=True))]
 
 
 def to_text(table: Table, width: int) -> str:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from lstm_ae.config import CONF
@@ -111,3 +112,24 @@ def test_a_missing_table_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CSV", replace(CSV, addresses=()))
     with pytest.raises(UserError, match=r"all_stocks_5yr\.csv"):
         read_prices()
+
+
+@pytest.mark.parametrize("features", [None, ["open", "close"]])
+def test_what_is_known_of_the_next_day_stands_beside_each_day(made_prices, features):
+    plain, data = made_prices(features=features), made_prices(features=features, known=["open"])
+    assert data.spec.feature_names == (*plain.spec.feature_names, "open_next")
+    assert data.spec.known == (len(plain.spec.feature_names),) and set(data.spec.own_range) == {0}
+    panel, test = data.panel, data.test
+    opens = module.read_prices().values[..., FEATURES.index("open")]
+    for row, time, inputs in zip(test.series, test.time, data.scaler_of(test).inverse(test.inputs), strict=True):
+        following = opens[row, time + 1 : time + 1 + len(inputs)]
+        np.testing.assert_allclose(inputs[:, -1], following, rtol=1e-5)
+        assert panel.series[row] in module.read_prices().series
+    assert torch.equal(test.inputs[..., :-1], plain.test.inputs) and torch.equal(test.targets, plain.test.targets)
+    validate_data(data)
+
+
+@pytest.mark.parametrize("options", [{"forecast_target": None}, {"forecast_features": "all"}])
+def test_what_is_known_beforehand_needs_a_forecast_of_the_target(made_prices, options):
+    with pytest.raises(ConfigError, match=r"dataset\.known"):
+        made_prices(known=["open"], **options)

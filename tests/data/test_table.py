@@ -226,6 +226,9 @@ def test_a_stride_keeps_windows_in_bounds(tmp_path, monkeypatch):
     monkeypatch.setattr("lstm_ae.data.panel_data.MANY_WINDOWS", 40)
     data = load(written(tmp_path, made()))
     assert 20 < len(data.train) <= 40 and len(load(written(tmp_path, made()), "dataset.stride=1").train) == 105
+    monkeypatch.setattr("lstm_ae.memory.available", lambda: 5000)
+    with pytest.raises(UserError, match=r"^dataset\.window=8: is too large: .* windows would need"):
+        load(written(tmp_path, made()), "dataset.stride=1")
 
 
 def test_what_was_understood_is_said(tmp_path, caplog):

@@ -14,7 +14,13 @@ from lstm_ae.sweeps.shortlist import POPULATION, Shortlist, is_paused
 from lstm_ae.sweeps.storage import check_settings
 from tests.sweeps.test_claiming import worker
 
-GRID = ["sweep=shortlist", "model.hidden_size=2,3,4,5,6,7", "trainer.max_epochs=5", "pruner.keep=[3,1]"]
+GRID = [
+    "sweep=shortlist",
+    "model.hidden_size=2,3,4,5,6,7",
+    "trainer.max_epochs=5",
+    "pruner.rounds=[1,2]",
+    "pruner.keep=[3,1]",
+]
 
 
 class Simulation:
@@ -199,6 +205,11 @@ def test_the_cost_is_told_beforehand_and_afterwards(search, tmp_path):
     assert (cost.epochs, cost.epochs_of_all) == (6, 30)
     assert (cost.training_seconds, cost.training_seconds_of_all) == (3.0, 15.0)
     assert cost.wall_seconds >= 0
+
+
+def test_rounds_that_end_in_a_warm_up_are_told(search):
+    assert "until epoch 3, and before its peak the largest" in plan(search(*GRID, "scheduler.warmup=0.6"))
+    assert "\n" not in plan(search(*GRID, "scheduler.warmup=0.4"))
 
 
 def test_sessions_side_by_side_are_counted_once():

@@ -17,18 +17,11 @@ from lstm_ae.errors import UserError
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.training import checkpoint
 from tests.commands import TINY_SYNTHETIC, environment, words
-from tests.faults.processes import Processes
 
 SETTINGS = (
     *TINY_SYNTHETIC, "trainer.max_epochs=6", "model.num_layers=2", "model.dropout=0.3", "scheduler=one_cycle",
 )  # fmt: skip
 RENAMES = 21  # of a whole run: its summary and metrics, and two checkpoints an epoch
-
-
-@pytest.fixture(scope="module")
-def processes():
-    with Processes() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +103,8 @@ def torture(processes, folder, whole, chance, kills, counts):
 
 def test_a_run_that_is_killed_again_and_again(processes, whole, tmp_path):
     counts = Counter()
-    torture(processes, tmp_path, whole, random.Random(5), 6, counts)
-    assert counts["at a rename"] + counts["at a random moment"] >= 3
+    torture(processes, tmp_path, whole, random.Random(5), 4, counts)
+    assert counts["at a rename"] + counts["at a random moment"] >= 2
 
 
 @pytest.mark.soak
@@ -161,7 +154,7 @@ def check_stopped(folder, number, code, said):
     assert kept(folder / "run") == 0 or "resume=" in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_at_any_moment_stops_a_run_in_a_line(processes, whole, tmp_path, number):
     delay = 0.5 * whole[1] if number == signal.SIGHUP else 0.1 * whole[1]
     check_stopped(tmp_path, number, *stop(processes, tmp_path, number, delay))

@@ -10,6 +10,8 @@ import torch
 
 from lstm_ae.errors import ConfigError
 
+FEW = 12  # series that a message lists
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -93,6 +95,8 @@ class Panel:
             known = {series.casefold(): series for series in self.series}
             near = get_close_matches(str(name).casefold(), known, n=5, cutoff=0.5)
             hint = f"; did you mean {', '.join(known[match] for match in near)}?" if near else ""
+            if not near and len(self.series) <= FEW:
+                hint = f": {', '.join(self.series)}"
             raise ConfigError(key, name, f"is none of the {len(self.series)} series here{hint}")
         return self.series.index(name)
 

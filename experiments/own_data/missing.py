@@ -26,7 +26,7 @@ from lstm_ae.models.inference import predict
 SERIES = "nab/data/realKnownCause/machine_temperature_system_failure.csv"
 SHARES = (0.0, 0.1, 0.2, 0.4)
 BLOCK = 8  # steps in a block
-EPOCHS = {"mnist": 15, "machine": 30}
+EPOCHS = {"mnist": 6, "machine": 10}
 
 
 def holes(shape: tuple[int, int], share: float, pattern: str, seed: int) -> np.ndarray:

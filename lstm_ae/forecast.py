@@ -77,6 +77,9 @@ def forecast(config: DictConfig) -> list[Path]:
                           " or train with dataset.forecast_target=ahead or model/head=forecast_linear")  # fmt: skip
     data = build_data(run.config, torch.device("cpu"))
     plan = make_plan(data, config.series, config.start, config.steps, growing=growing, in_sample=config.in_sample)
+    if config.start is not None and not str(plan.times[0]).startswith(config.start):
+        log.warning("start=%s: the data has no such time; the forecast begins at the next one, %s", config.start,
+                    plan.times[0])  # fmt: skip
     forecasts = forecast_beside_baselines(run.model, data, plan, growing, show_progress=sys.stderr.isatty())
     rolled = series_table(plan, forecasts, run.spec.leaky)
     errors = horizon_table(plan, forecasts, run.spec.leaky, run.spec.length)

@@ -33,8 +33,7 @@ COMMAND = [
 SEARCHES = {
     "search": (100, ["sweep=synthetic_tpe", "hydra.sweeper.n_trials=100"]),
     "shortlist": (48, ["sweep=synthetic_grid", "pruner=shortlist", "model.hidden_size=8,12,16,20,24,28,32,40",
-                       "trainer.max_epochs=30", "pruner.rounds=[1,3,6]", "pruner.keep=[16,6,2]",
-                       "dataset.num_sequences=8000"]),
+                       "trainer.max_epochs=30", "pruner.rounds=[1,3,6]", "pruner.keep=[16,6,2]"]),
 }  # fmt: skip
 EPOCHS_TOLD = 48 + 16 * 2 + 6 * 3 + 2 * 24
 
@@ -105,7 +104,11 @@ def repeat(kills: int, seed: int, n_trials: int, command: list[str], kind: str) 
         for round_number in range(kills + 1):
             process = subprocess.Popen(command, cwd=home, stdout=output, stderr=output)
             if round_number < kills:
-                delay = chance.uniform(2, 16) if kind == "search" else chance.uniform(8, 30)
+                delay = chance.uniform(2, 16)
+                if kind == "shortlist":  # a moment after its first epochs, however long its start takes here
+                    begun, delay = trained_twice(directory)[2], chance.uniform(0, 6)
+                    while process.poll() is None and trained_twice(directory)[2] == begun:
+                        time.sleep(0.2)
                 try:
                     process.wait(delay)
                 except subprocess.TimeoutExpired:

@@ -40,6 +40,8 @@ def window_shape(times: int, window: int | None, forecast_target: str | None, ho
     """
     ahead = 0 if forecast_target is None else horizon
     length = times - ahead if window is None else window
+    if times - ahead < 2:
+        raise ConfigError("dataset.horizon", horizon, f"must be at most {times - 2}: there are {times} times")
     if length + ahead > times or length < 2:
         raise ConfigError("dataset.window", window, f"must lie from 2 to {times - ahead}: there are {times} times")
     first = {None: length, "shifted": 1, "ahead": length}[forecast_target]

@@ -16,7 +16,8 @@ from lstm_ae.errors import UserError
 from lstm_ae.training import checkpoint
 from tests.runs.made_runs import make_run
 
-SOAK = settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+CASES = int(os.environ.get("LSTM_AE_SOAK_CASES", "3000"))
+SOAK = settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 
 

@@ -1,5 +1,6 @@
 """Overrides drawn from the config tree: whatever their values, a command ends in a few lines or begins to train."""
 
+import os
 import sys
 
 import pytest
@@ -76,7 +77,7 @@ def test_no_override_leads_to_a_traceback(no_training, given_overrides):
 
 
 @pytest.mark.soak
-@settings(max_examples=3000, deadline=None, suppress_health_check=CHECKS)
+@settings(max_examples=int(os.environ.get("LSTM_AE_SOAK_CASES", "3000")), deadline=None, suppress_health_check=CHECKS)
 @given(st.lists(overrides(), min_size=1, max_size=2))
 def test_no_override_of_three_thousand_leads_to_a_traceback(no_training, given_overrides):
     check(given_overrides)

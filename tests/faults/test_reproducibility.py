@@ -8,7 +8,6 @@ import pytest
 
 from lstm_ae.runs.directory import RunDirectory
 from tests.commands import TINY_DIGITS, TINY_SYNTHETIC, run
-from tests.faults.processes import Processes
 
 COMBINATIONS = {
     "native, dropout": ("backend=native", "model.num_layers=2", "model.dropout=0.3"),
@@ -24,13 +23,6 @@ COMBINATIONS = {
     "separate classifier": (*TINY_DIGITS, "model=classifier_separate"),
     "folds": ("dataset.num_folds=3", "dataset.fold=1"),
 }
-QUICK = ("native, dropout",)
-
-
-@pytest.fixture(scope="module")
-def processes():
-    with Processes() as running:
-        yield running
 
 
 def rows(directory: Path) -> list[dict[str, float]]:
@@ -51,25 +43,26 @@ def check(processes, folder, settings):
     assert tests[0] == tests[1] == tests[2]
 
 
-@pytest.mark.parametrize("name", QUICK)
-def test_the_same_again(processes, tmp_path, name):
-    check(processes, tmp_path, COMBINATIONS[name])
-    # The same again, and the verdict on it; then again from other numbers.
+def test_killed_resumed_and_trained_again(processes, tmp_path):
+    """`rerun=` of a run that was killed and resumed: equal to the last bit; of changed numbers: different."""
+    own = [*TINY_SYNTHETIC, *COMBINATIONS["native, dropout"], "trainer.max_epochs=3"]
+    assert processes.run(*own, "hydra.run.dir=killed", cwd=tmp_path, rename=8) == -signal.SIGKILL
+    assert processes.run("resume=killed", cwd=tmp_path) == 0, (tmp_path / "output").read_text()
     assert processes.run("rerun=killed", "hydra.run.dir=again", cwd=tmp_path) == 0, (tmp_path / "output").read_text()
     found = json.loads((tmp_path / "again/summary.json").read_text())["rerun"]
     assert (found["verdict"], found["first_difference"]) == ("equal to the last bit", None)
-    assert rows(tmp_path / "again") == rows(tmp_path / "one")
-    text = (tmp_path / "one/metrics.csv").read_text().splitlines()
+    assert rows(tmp_path / "again") == rows(tmp_path / "killed")
+    text = (tmp_path / "again/metrics.csv").read_text().splitlines()
     cells = text[2].split(",")
     cells[-1] = str(float(cells[-1]) * 1.5)
-    (tmp_path / "one/metrics.csv").write_text("\n".join([*text[:2], ",".join(cells), *text[3:]]))
-    assert processes.run("rerun=one", "hydra.run.dir=different", cwd=tmp_path) == 1
+    (tmp_path / "again/metrics.csv").write_text("\n".join([*text[:2], ",".join(cells), *text[3:]]))
+    assert processes.run("rerun=again", "hydra.run.dir=different", cwd=tmp_path) == 1
     said = (tmp_path / "output").read_text()
     assert "different" in said and "val/reconstruction in epoch 2" in said and "Traceback" not in said
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("name", [name for name in COMBINATIONS if name not in QUICK])
+@pytest.mark.parametrize("name", list(COMBINATIONS))
 def test_every_combination(processes, tmp_path, name):
     check(processes, tmp_path, COMBINATIONS[name])
 

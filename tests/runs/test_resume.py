@@ -13,6 +13,7 @@ from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.frame import load_runs
 from lstm_ae.runs.overrides import changes
 from lstm_ae.runs.resume import further_overrides, reopened
+from lstm_ae.training import checkpoint
 from tests.commands import TINY_SYNTHETIC, run, train
 
 
@@ -32,7 +33,7 @@ def stopped(tmp_path, config):
     directory.config.with_name("hydra.yaml").write_text("hydra: {}\n")
     directory.config.with_name("overrides.yaml").write_text("- seed=0\n")
     directory.checkpoints.mkdir()
-    (directory.checkpoints / "last.pt").write_bytes(b"")
+    checkpoint.save(directory.checkpoints / "last.pt", {"history": []})
     directory.write_metrics([{"epoch": 1, "val/loss": 0.5}])
     directory.update_summary(status="stopped")
     return directory

@@ -244,6 +244,7 @@ def test_zipped_keys_vary_together(search):
     found = search(*GRID, "seed=1,2", "optimizer.lr=6,5,4,3,2,1", "hydra.sweeper.zip=[optimizer.lr,model.hidden_size]")
     assert [tuple(point.values()) for point in found.points[:4]] == [(2, 1, 6), (2, 2, 6), (3, 1, 5), (3, 2, 5)]
     assert len(found.points) == 12
+    assert found.settings != search(*GRID, "seed=1,2", "optimizer.lr=6,5,4,3,2,1").settings
 
 
 def test_a_study_with_rounds_keeps_its_population(search):

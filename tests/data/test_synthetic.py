@@ -67,7 +67,6 @@ def test_any_dip_that_fits_lies_around_its_centre(data):
         (50, 10, (4, 30)),  # would begin before the first value
         (50, 10, (20, 46)),  # would end after the last
         (20, 10, (20, 30)),
-        (5, 6, (3, 3)),
         (50, 10, (30, 20)),
         (50, 10, (20,)),
         (50, 10, (20, 25, 30)),
@@ -77,6 +76,11 @@ def test_any_dip_that_fits_lies_around_its_centre(data):
 def test_impossible_dips_are_refused(length, dip_length, dip_center):
     with pytest.raises(ConfigError, match=r"^dataset\.dip_center=\[.*must"):
         generate(10, length, dip_length, dip_center, 0.1, seeded())
+
+
+def test_a_dip_longer_than_the_sequence_is_refused():
+    with pytest.raises(ConfigError, match=r"^dataset\.dip_length=6: must be at most 5"):
+        generate(10, 5, 6, (3, 3), 0.1, seeded())
 
 
 def test_dips_at_the_very_ends_are_accepted():

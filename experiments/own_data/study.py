@@ -55,9 +55,7 @@ FINALISTS: list[dict[str, Any]] = [
     {"optimizer.lr": 0.002},  # the plain defaults
     {**STARTS, "optimizer.lr": 0.005},
     {**STARTS, "optimizer.lr": 0.01},
-    {**STARTS, "optimizer.lr": 0.005, "model.num_layers": 2},
     {**STARTS, "optimizer.lr": 0.002, "model/initialization": "linear_memory", "model/decoder": "repeat_context"},
-    {**STARTS, "optimizer.lr": 0.001, "model/initialization": "linear_autoencoder"},
 ]
 
 

@@ -104,7 +104,11 @@ def repeat(kills: int, seed: int, n_trials: int, command: list[str], kind: str) 
         for round_number in range(kills + 1):
             process = subprocess.Popen(command, cwd=home, stdout=output, stderr=output)
             if round_number < kills:
-                delay = chance.uniform(2, 16) if kind == "search" else chance.uniform(8, 30)
+                delay = chance.uniform(2, 16)
+                if kind == "shortlist":  # a moment after its first epochs, however long its start takes here
+                    begun, delay = trained_twice(directory)[2], chance.uniform(0, 6)
+                    while process.poll() is None and trained_twice(directory)[2] == begun:
+                        time.sleep(0.2)
                 try:
                     process.wait(delay)
                 except subprocess.TimeoutExpired:
@@ -120,7 +124,8 @@ def repeat(kills: int, seed: int, n_trials: int, command: list[str], kind: str) 
             lost += sum(now.get(number) != outcome for number, outcome in done.items())
             overwritten += sum(config.get(path) != content for path, content in written.items())
             done, written = now, config
-            print(f"round {round_number}: {len(done)} of {n_trials} finished, lost {lost}, overwritten {overwritten}")
+            print(f"round {round_number}: {len(done)} of {n_trials} finished, {trained_twice(directory)[2]} epochs, "
+                  f"lost {lost}, overwritten {overwritten}", flush=True)  # fmt: skip
         states = [outcome[0] for outcome in done.values()]
         for number, reason in reasons(directory).items():
             print(f"trial {number} failed: {reason}")

@@ -81,29 +81,57 @@ def arrays(
     else:
         other = torch.arange(first, len(whole.values))
         rows = *split_train_val(first, val_fraction, generator, num_train, num_folds, fold), other
-    varying = bool((whole.lengths != whole.lengths[0]).any())
+    data = divide(
+        f"arrays ({Path(path).stem})", whole.values, whole.lengths, rows, scaling, standardize, missing, batch_size
+    )
+    if whole.labels is None:
+        return data
+    parts = {
+        name: replace(getattr(data, name), labels=whole.labels[chosen])
+        for name, chosen in zip(("train", "val", "test"), rows, strict=True)
+    }
+    return replace(data, **parts, spec=replace(data.spec, class_names=whole.class_names))
+
+
+def divide(
+    name: str,
+    values: Tensor,
+    lengths: Tensor,
+    rows: tuple[Tensor, Tensor, Tensor],
+    scaling: str,
+    standardize: bool,
+    missing: str,
+    batch_size: int,
+) -> SequenceData:
+    """Sequences in memory as a data set without labels.
+
+    Args:
+        name: of the data set.
+        values: (n, longest, features), in double precision; NaN where a value is missing, and past the end.
+        lengths: (n,).
+        rows: which sequences train, validate and test.
+        scaling, standardize, missing, batch_size: see `arrays`.
+    """
     scaler = None if scaling == "sequence" else Scaler(0.0, 1.0)  # None: each sequence has its own
     if scaling == "train":
-        scaler = fit_scaler(whole.values[rows[0]], standardize)
-    lengths = whole.lengths if varying else None
+        scaler = fit_scaler(values[rows[0]], standardize)
+    varying = bool((lengths != lengths[0]).any())
+    columns = range(values.shape[2])
 
     def stack(rows: Tensor) -> Sequences:
-        values, own = whole.values[rows], scaler
-        if own is None:
-            own = own_scaler(values, range(values.shape[2]), standardize)
-        made = to_sequences(values, None if lengths is None else lengths[rows], own, masked=missing == "mask")
+        chosen = values[rows]
+        own = own_scaler(chosen, columns, standardize) if scaler is None else scaler
+        made = to_sequences(chosen, lengths[rows] if varying else None, own, masked=missing == "mask").trimmed()
         if scaler is None:
             made = replace(made, low=torch.as_tensor(own.low).float(), high=torch.as_tensor(own.high).float())
-        return replace(made, labels=None if whole.labels is None else whole.labels[rows]).trimmed()
+        return made
 
     train, val, test = map(stack, rows)
-    features = train.inputs.shape[2]
     spec = DataSpec(
-        f"arrays ({Path(path).stem})",
+        name,
         length=train.inputs.shape[1],
-        features=features,
-        class_names=whole.class_names,
-        own_range=tuple(range(features)) if scaler is None else (),
+        features=len(columns),
+        own_range=tuple(columns) if scaler is None else (),
         own_standardized=scaler is None and standardize,
         varying=varying,
         masked=missing == "mask",

@@ -116,6 +116,21 @@ class Panel:
             raise ConfigError(key, time, f"must lie from {times[0]} to {times[-1]}")
         return int(np.searchsorted(times, found))
 
+    def times_of_all(self, key: str, time: str | float) -> np.ndarray:
+        """The position of the first time at or after `time` in each series, (series,); its length where none is.
+
+        Raises:
+            ConfigError: not a time, or not within the times of any series.
+        """
+        if self.shared:
+            return np.full(len(self.series), self.time_of(key, time))
+        every = [self.times_of(row) for row in range(len(self.series)) if self.extents[row, 1]]
+        first, last = min(times[0] for times in every), max(times[-1] for times in every)
+        found = as_time(key, time, self.times)
+        if not first <= found <= last:
+            raise ConfigError(key, time, f"must lie from {first} to {last}")
+        return np.array([np.searchsorted(self.times_of(row), found) for row in range(len(self.series))])
+
     def complete(self) -> np.ndarray:
         """(series,): whether a series has all of its values at all times."""
         return ~np.isnan(self.values).any((1, 2))
@@ -131,7 +146,7 @@ def as_time(key: str, text: str | float, times: np.ndarray) -> np.datetime64 | f
         try:
             return float(text)
         except ValueError:
-            raise ConfigError(key, text, f"must be a number, as {times[0]}") from None
+            raise ConfigError(key, text, f"must be a number, as {times.flat[0]}") from None
     try:
         return np.datetime64(str(text))
     except ValueError:

@@ -131,7 +131,8 @@ def panel_data(
     shape = window_shape(int(lengths.max()), options.window, options.forecast_target, options.horizon)
     begin, given = test_begin, test_begin is not None
     if options.test_start is not None:
-        begin = np.full(len(lengths), panel.time_of("dataset.test_start", options.test_start))
+        begin = panel.times_of_all("dataset.test_start", options.test_start)
+        given = not panel.shared and SPLITS[options.split].by_time  # a series may then lie on one side of it
     split = SPLITS[options.split](
         lengths, options.val_fraction, options.test_fraction, options.seed, begin, options.num_folds, options.fold,
         given, panel.shared,

@@ -78,7 +78,7 @@ class ByTime(Split):
     def boundaries(self) -> np.ndarray:
         """(3, series): positions in time where training ends, where validation ends, and where the test begins.
 
-        Of series with times of their own, one that is too short to be divided is for training alone.
+        Of series with times of their own, one that is too short to be divided is for training alone, up to its test.
 
         Raises:
             ConfigError: fractions that leave a part no times, or a fold that does not exist.
@@ -92,7 +92,8 @@ class ByTime(Split):
         if all(end is None for end in ends):
             raise ConfigError("dataset.val_fraction", self.val_fraction, "leaves a part nothing: the longest "
                               f"series has {self.lengths.max()} times")  # fmt: skip
-        return np.array([(n, n, n) if end is None else end for end, (n, _) in zip(ends, cases, strict=True)]).T
+        whole = [3 * (n if begin is None else begin,) for n, begin in cases]
+        return np.array([end or alone for end, alone in zip(ends, whole, strict=True)]).T
 
     def _divided(self, times: int, begin: int | None) -> tuple[int, int, int] | None:
         """The boundaries of a series of so many times whose test begins at `begin`; None where it is too short.

@@ -45,7 +45,7 @@ def to_sequences(values: Tensor, lengths: Tensor | None, scaler: Scaler, masked:
     scaled = scaler.transform(values)
     if not there.all():
         gaps = ~there.flatten(1).all(1)
-        scaled[gaps] = torch.from_numpy(np.nan_to_num(interpolated(scaled[gaps].numpy())))
+        scaled[gaps] = torch.from_numpy(np.nan_to_num(interpolated(scaled[gaps].double().numpy()))).to(scaled.dtype)
     sequences = Sequences(scaled.float(), lengths=lengths, mask=there if masked else None)
     if lengths is not None:
         past = torch.arange(values.shape[1]) >= lengths[:, None]

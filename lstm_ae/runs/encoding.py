@@ -5,6 +5,8 @@ Everything comes in parts, each a table of contexts and, if asked for, one of re
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,15 @@ import numpy as np
 import pandas as pd
 import torch
 
+from lstm_ae.anomalies.detectors import scalers_by_series
+from lstm_ae.config.build import build_data
 from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.data.table_files import SERIES, Columns
 from lstm_ae.errors import UserError
 from lstm_ae.models.inference import EVALUATION_BATCH, predict
 from lstm_ae.runs.cutting import Cut, cut_tables
 from lstm_ae.runs.reopen import Run
+from lstm_ae.spec import Scaler
 
 log = logging.getLogger(__name__)
 
@@ -107,33 +112,48 @@ class Encoding:
         whole = self.run.config.dataset.get("window") is None
         missing = self.run.config.dataset.get("missing") in ("interpolate", "mask")
         length = None if whole else self.run.spec.length
+        own = self.run.scaler is None and not self.run.spec.own_range
+        scalers = scalers_by_series(build_data(self.run.config, torch.device("cpu"))) if own else {}
         empty = 0
         for cuts in cut_tables(paths, columns, length, stride, missing):
             full = [cut for cut in cuts if not np.isnan(cut.values).all()]
             empty += len(cuts) - len(full)
-            for start in range(0, len(full), EVALUATION_BATCH):
-                yield self._cuts(full[start : start + EVALUATION_BATCH], columns)
+            for name, group in groupby(full, key=lambda cut: cut.series if own else ""):
+                run = replace(self.run, scaler=self._scaler_of(name, scalers)) if own else self.run
+                waiting = list(group)
+                for start in range(0, len(waiting), EVALUATION_BATCH):
+                    yield self._cuts(run, waiting[start : start + EVALUATION_BATCH], columns)
         if empty:
             log.warning("%d windows without any value were left out", empty)
 
-    def _cuts(self, cuts: list[Cut], columns: Columns) -> Part:
+    def _scaler_of(self, series: str, scalers: dict[str, Scaler]) -> Scaler:
+        """The scaling of a series; a run on one series scales any other by that."""
+        found = next(iter(scalers.values())) if len(scalers) == 1 else scalers.get(series)
+        if found is None:
+            raise UserError(
+                f"series {series!r}: the run scales each series by its own past (dataset.scaling=series) and knows "
+                "none of this one; train with dataset.scaling=train or window to encode others"
+            )
+        return found
+
+    def _cuts(self, run: Run, cuts: Sequence[Cut], columns: Columns) -> Part:
         series, time = columns.series or SERIES, columns.time or "step"
         values: Any = [cut.values.astype(np.float32) for cut in cuts]
         for cut in cuts:
-            if not self.run.spec.varying and len(cut.values) != self.run.spec.length:
+            if not run.spec.varying and len(cut.values) != run.spec.length:
                 raise UserError(f"series {cut.series!r} has {len(cut.values)} rows, and the run reads series of "
-                                f"{self.run.spec.length}")  # fmt: skip
-        if not self.run.spec.varying:
+                                f"{run.spec.length}")  # fmt: skip
+        if not run.spec.varying:
             values = np.stack(values)
         keys = pd.DataFrame({
             series: [cut.series for cut in cuts],
             "begin": [cut.times[0] for cut in cuts],
             "end": [cut.times[-1] for cut in cuts],
         })  # fmt: skip
-        contexts = self.contexts(keys, np.asarray(self.run.encode(values)))
+        contexts = self.contexts(keys, np.asarray(run.encode(values)))
         if not self.reconstruct:
             return contexts, None
-        rebuilt = self.run.reconstruct(values)
+        rebuilt = run.reconstruct(values)
         names = np.repeat([cut.series for cut in cuts], [len(cut.times) - cut.fresh for cut in cuts])
         fresh = pd.DataFrame({series: names, time: np.concatenate([cut.times[cut.fresh :] for cut in cuts])})
         steps = np.concatenate([np.asarray(one)[cut.fresh :] for one, cut in zip(rebuilt, cuts, strict=True)])

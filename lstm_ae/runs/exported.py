@@ -69,7 +69,7 @@ class InOriginalUnits(nn.Module):
             raise UserError(
                 f"{run.directory.path}: its data set, {run.spec.name}, scales each sequence in a way that only it "
                 "knows, so no exported model could. Train with one scaling for all sequences, or each by its own "
-                "range: for a panel dataset.scaling=none or window"
+                "range: for a panel dataset.scaling=train, none or window"
             )
 
     def forward(self, values: Tensor, lengths: Tensor | None = None, exists: Tensor | None = None) -> dict[str, Tensor]:

@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from lstm_ae.config import CONF, build
 from lstm_ae.config.rules import validate_config
-from lstm_ae.data.arrays import fit_scaler, missing_values
+from lstm_ae.data.arrays import divide, missing_values
 from lstm_ae.data.contract import validate_data
-from lstm_ae.data.ragged import own_lengths, pad, to_sequences
+from lstm_ae.data.ragged import own_lengths, pad
 from lstm_ae.data.sequence_data import SequenceData, fingerprint
 from lstm_ae.data.splitting import split_train_val
 from lstm_ae.errors import UserError
@@ -22,7 +22,6 @@ from lstm_ae.files import write_whole
 from lstm_ae.kernels import choose_backend, use_backend
 from lstm_ae.runs.directory import RunDirectory
 from lstm_ae.runs.reopen import Run
-from lstm_ae.spec import DataSpec, Scaler
 from lstm_ae.training.checkpoint import load, load_weights
 from lstm_ae.training.process_settings import subnormals_flushed
 
@@ -57,16 +56,8 @@ def make_data(config: DictConfig, values: Values) -> SequenceData:
     generator = torch.Generator().manual_seed(options.seed)
     fraction = max(options.val_fraction, 1 / len(stacked))
     train, val = split_train_val(len(stacked), fraction, generator, options.num_train, options.num_folds, options.fold)
-    scaler = fit_scaler(stacked[train], options.standardize) if options.scaling == "train" else Scaler(0.0, 1.0)
-    varying = bool((lengths != lengths[0]).any())
-    masked = options.missing == "mask"
-    parts = [
-        to_sequences(stacked[rows], lengths[rows] if varying else None, scaler, masked).trimmed()
-        for rows in (train, val)
-    ]
-    length, features = parts[0].inputs.shape[1:]
-    spec = DataSpec("sequences in memory", length, features, varying=varying, masked=masked)
-    data = SequenceData(spec, scaler, parts[0], parts[1], parts[1], options.batch_size)
+    data = divide("sequences in memory", stacked, lengths, (train, val, val), options.scaling, options.standardize,
+                  options.missing, options.batch_size)  # fmt: skip
     validate_data(data)
     return data
 

@@ -90,8 +90,15 @@ def plan(search: Search) -> str:
     stages = [f"all {search.n_trials} train to epoch {ends[0]}"]
     for count, end in zip(rounds.places(search.n_trials), ends[1:], strict=True):
         stages.append(f"the best {count} to {end if end == 'the end' else f'epoch {end}'}")
+    warmup, epochs = search.settings.get("scheduler.warmup"), max(lengths, default=0)
+    caution = ""
+    if isinstance(warmup, float) and rounds.rounds[-1] < warmup * epochs:
+        caution = (
+            f"\nscheduler.warmup={warmup:g}: the rate rises until epoch {warmup * epochs:.0f}, and before its peak the "
+            "largest rates look best; let the last of pruner.rounds come after that"
+        )
     share = f": {planned(search)} epochs, {planned(search) / whole:.3g} of the {whole} of every setting to its end"
-    return f"{search.n_trials} settings: {', '.join(stages)}{share if whole else ''}"
+    return f"{search.n_trials} settings: {', '.join(stages)}{share if whole else ''}{caution}"
 
 
 def preview(search: Search) -> str:

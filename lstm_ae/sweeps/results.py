@@ -42,7 +42,8 @@ def line(trial: FrozenTrial, search: Search) -> str:
         outcome = f"pruned after epoch {trial.last_step}"
     else:
         outcome = f"failed: {trial.user_attrs.get('reason', 'no reason known')}"
-    return f"{trial.user_attrs.get('directory', trial.number)}: {outcome}  {settings}  {seconds:.1f} s"
+    took = f"  {seconds:.1f} s" if trial.duration is not None else ""
+    return f"{trial.user_attrs.get('directory', trial.number)}: {outcome}  {settings}{took}"
 
 
 def conclude(search: Search, study: optuna.Study) -> None:

@@ -26,7 +26,7 @@ from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.metrics import Better, find, monitored
 from lstm_ae.runs.settings import EXECUTION_KEYS, flatten
 from lstm_ae.sweeps.shortlist import POPULATION, Shortlist
-from lstm_ae.sweeps.space import Point, ends, grid, parse_overrides, zipped_keys
+from lstm_ae.sweeps.space import ZIP, Point, ends, grid, parse_overrides, zipped_keys
 from lstm_ae.sweeps.storage import Direction, find_study, open_study, storage_url
 
 OPTUNA_WORDS: dict[Better, Direction] = {"min": "minimize", "max": "maximize"}
@@ -262,6 +262,8 @@ def settings_of_study(
     settings = {key: value for key, value in settings.items() if key not in EXECUTION_KEYS and key not in space}
     settings |= {f"space: {key}": str(distribution) for key, distribution in space.items()}
     settings |= flatten({SAMPLER: as_dict(options.sampler)})
+    if options.zip:
+        settings[ZIP] = zipped_keys(options.zip)
     return json.loads(json.dumps(settings, default=str))
 
 

@@ -21,7 +21,7 @@ from lstm_ae.sweeps.liveness import Heartbeat, Worker, alive_lock, machine
 from lstm_ae.sweeps.search import Search, job_overrides
 from lstm_ae.sweeps.trial import PRUNED, STUDY, TRIAL
 
-WAIT = 0.5  # seconds between two looks for a trial that may go on
+WAIT = 1.0  # seconds between two looks for a trial that may go on
 
 log = logging.getLogger(__name__)
 

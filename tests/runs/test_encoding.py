@@ -123,6 +123,21 @@ def test_the_runs_own_parts_are_keyed_likewise(tmp_path):
     assert len(rebuilt) == 6 * len(contexts) and rebuilt.load.between(50, 150).all()
 
 
+def test_a_series_scaled_by_its_own_past_is_scaled_alike_in_a_new_file(tmp_path):
+    table = write(tmp_path / "log.csv", series=("a", "b"), rows=80)
+    run, data = open_run(tmp_path / "log.csv", "dataset.scaling=series", "dataset.stride=1")
+    encoding, columns = Encoding(run, True), table_columns(run)
+    contexts, rebuilt = joined(encoding.table([tmp_path / "log.csv"], columns, 1))
+    own, _ = joined(encoding.own(data, data.test))
+    both = contexts.rename(columns={"who": "series"}).merge(own, on=["series", "begin", "end"])
+    assert len(both) == len(own) and set(own.series) == {"a", "b"}
+    np.testing.assert_allclose(both.context_0_x, both.context_0_y, atol=1e-5)
+    assert rebuilt.load.between(50, 150).all()
+    table[table.who == "a"].assign(who="z").to_csv(tmp_path / "new.csv", index=False)
+    with pytest.raises(UserError, match="series 'z': the run scales each series by its own past"):
+        list(encoding.table([tmp_path / "new.csv"], columns, None))
+
+
 def test_arrays_of_unequal_length_with_their_labels(tmp_path):
     arrays = [RANDOM.normal(size=(length, 2)) for length in (3, 5, 4, 6, 3, 4, 5, 6, 7, 3)]
     np.savez(tmp_path / "made.npz", *arrays, labels=np.array(list("xyxyxyxyxy")))

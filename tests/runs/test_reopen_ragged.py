@@ -1,5 +1,6 @@
 """A reopened run on sequences of unequal length and with missing values: lists and padded arrays, good and bad."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -101,3 +102,20 @@ def test_what_cannot_be_read_is_named():
         for method in (use.encode, use.reconstruct, use.classify, partial(use.classify, probabilities=True)):
             with pytest.raises(UserError, match=message):
                 method(wrong)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_sequences_scaled_by_their_own_values_are_scaled_within_their_lengths(standardize):
+    run, given = reopened(missing="mask"), sequences(lengths=(4, 2, 7, 3))
+    given[0][1, 0] = np.nan
+    run = replace(
+        run, scaler=None, spec=replace(run.spec, own_range=(0, 1), own_standardized=standardize), config=run.config
+    )
+    together, rebuilt = run.encode(given), run.reconstruct(given)
+    moved = [3 * one + 7 for one in given]  # their own scaling takes that away again
+    np.testing.assert_allclose(run.encode(moved), together, atol=1e-4)
+    for one, other, context, alone in zip(
+        rebuilt, run.reconstruct(moved), together, [run.encode([one]) for one in given], strict=True
+    ):
+        np.testing.assert_allclose(other, 3 * one + 7, atol=1e-3)
+        np.testing.assert_allclose(context, alone[0], atol=1e-5)

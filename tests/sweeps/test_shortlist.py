@@ -14,7 +14,13 @@ from lstm_ae.sweeps.shortlist import POPULATION, Shortlist, is_paused
 from lstm_ae.sweeps.storage import check_settings
 from tests.sweeps.test_claiming import worker
 
-GRID = ["sweep=shortlist", "model.hidden_size=2,3,4,5,6,7", "trainer.max_epochs=5", "pruner.keep=[3,1]"]
+GRID = [
+    "sweep=shortlist",
+    "model.hidden_size=2,3,4,5,6,7",
+    "trainer.max_epochs=5",
+    "pruner.rounds=[1,2]",
+    "pruner.keep=[3,1]",
+]
 
 
 class Simulation:
@@ -201,6 +207,11 @@ def test_the_cost_is_told_beforehand_and_afterwards(search, tmp_path):
     assert cost.wall_seconds >= 0
 
 
+def test_rounds_that_end_in_a_warm_up_are_told(search):
+    assert "until epoch 3, and before its peak the largest" in plan(search(*GRID, "scheduler.warmup=0.6"))
+    assert "\n" not in plan(search(*GRID, "scheduler.warmup=0.4"))
+
+
 def test_sessions_side_by_side_are_counted_once():
     assert union([(0, 4), (1, 2), (3, 6), (10, 11)]) == 7
     assert union([]) == 0
@@ -233,6 +244,7 @@ def test_zipped_keys_vary_together(search):
     found = search(*GRID, "seed=1,2", "optimizer.lr=6,5,4,3,2,1", "hydra.sweeper.zip=[optimizer.lr,model.hidden_size]")
     assert [tuple(point.values()) for point in found.points[:4]] == [(2, 1, 6), (2, 2, 6), (3, 1, 5), (3, 2, 5)]
     assert len(found.points) == 12
+    assert found.settings != search(*GRID, "seed=1,2", "optimizer.lr=6,5,4,3,2,1").settings
 
 
 def test_a_study_with_rounds_keeps_its_population(search):

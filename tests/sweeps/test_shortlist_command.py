@@ -18,7 +18,7 @@ from tests.sweeps.conftest import summary, workers_of
 
 SHORTLIST = [
     "-m", "sweep=shortlist", "study_name=short", *TINY_SYNTHETIC, "trainer.max_epochs=5", "scheduler=one_cycle",
-    "optimizer.lr=0.00001,0.0001,0.001,0.01", "pruner.keep=[2,1]",
+    "optimizer.lr=0.00001,0.0001,0.001,0.01", "pruner.rounds=[1,2]", "pruner.keep=[2,1]",
 ]  # fmt: skip
 
 

@@ -109,6 +109,23 @@ def test_ctrl_c_in_a_wrapper_stops_the_workers_and_is_no_failure(tmp_path):
         (["-m", "sweep=synthetic_tpe", "monitor=[val/loss,val/accuracy]"], "mode=min"),
         (["-m", "sweep=synthetic_tpe", "study_name=../../else"], "study_name=../../else"),
         (["sweep=synthetic_tpe"], "start it with -m"),
+        (
+            ["-m", "sweep=search", "model.hidden_size=range(8,9,0)"],
+            "model.hidden_size=range(8,9,0): cannot be searched",
+        ),
+        (["-m", "sweep=search", "optimizer=glob(*)"], "optimizer=glob(*): cannot be searched"),
+        (["-m", "sweep=grid", "hydra/launcher=joblib", "seed=-1,-2"], "seed=-1: must be"),
+        (
+            ["-m", "sweep=synthetic_tpe", "hydra.sweeper.storage=postgresql+psycopg://u@127.0.0.1:9/d"],
+            "cannot be reached",
+        ),
+        (["-m", "study_name=../../x", "model.hidden_size=2,3"], "study_name=../../x: must be"),
+        (["-m", "sweep=grid", "trainer.max_epochs=1,x"], "trainer.max_epochs=x: must be a whole number"),
+        (
+            ["-m", "sweep=shortlist", "model.hidden_size=2,3", "trainer.max_epochs=4"],
+            "pruner.rounds=[1, 2, 4]: must end",
+        ),
+        (["-m", "--dry-run", "model.hidden_size=2,3"], "add -m sweep="),
     ],
 )
 def test_a_mistake_fails_before_anything_is_written(tmp_path, monkeypatch, arguments, words):

@@ -158,8 +158,8 @@ def summary_of(shown: table.Table, count: int, key: str, mode: str) -> tuple[lis
         head.append(found + (f" with {settings}" if settings else "") + f": {names}")
     else:
         head.append(f"{found} in {row['path']}")
-    commit, (here, _) = members["git_commit"].iloc[0], git_state(SOURCE)
-    if commit != here:
+    commit, (here, _) = table.cell(members["git_commit"].iloc[0]), git_state(SOURCE)
+    if commit != (here or ""):
         head.append(f"trained by the code at commit {commit or 'unknown'}; here it is at {here or 'no commit'}")
     return head, best, retrain.command(members)
 

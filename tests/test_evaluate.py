@@ -61,7 +61,7 @@ def test_evaluate_says_which_numbers_differ(copy, tmp_path):
     (copy / "summary.json").write_text(json.dumps(recorded))
     done = run("evaluate", "run=copy", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "6 of 7 numbers are exactly as recorded" in done.stdout and "recorded: 7" in done.stdout
+    assert "7 of 8 numbers are exactly as recorded" in done.stdout and "recorded: 7" in done.stdout
     assert "not in summary.json: test/accuracy/logistic_regression" in done.stdout
 
 

@@ -209,30 +209,23 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("fault", ["full", "read-only"])
-def test_a_file_system_that_fails_midway(processes, whole, small_disk, tmp_path, fault):
+def test_a_file_system_that_fills_up_midway(processes, whole, small_disk, tmp_path):
     pid = processes.start(*SETTINGS, "trainer.max_epochs=100000", f"hydra.run.dir={small_disk}/run", cwd=tmp_path)
     run = small_disk / "run"
     while not (run / "checkpoints/last.pt").is_file():
         time.sleep(0.01)
-    if fault == "full":
-        (small_disk / "filler").write_bytes(b"")
-        with (small_disk / "filler").open("wb") as filler:
-            try:
-                while True:
-                    filler.write(bytes(512))
-                    filler.flush()
-            except OSError:
-                pass
-    else:
-        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    filler = os.open(small_disk / "filler", os.O_WRONLY | os.O_CREAT)
+    with suppress(OSError):
+        while True:
+            os.write(filler, bytes(512))
+    os.close(filler)
     code = processes.wait(pid)
     said = (tmp_path / "output").read_text()
     assert code == 1 and "Traceback" not in said, said[-2000:]
-    assert ("No space left" in said) or ("Read-only file system" in said), said[-500:]
+    assert "No space left" in said, said[-500:]
     epochs = kept(run)
     assert epochs >= 1
-    subprocess.run(["mount", "-o", "remount,rw,size=3m", small_disk], check=True)
+    (small_disk / "filler").unlink()
     assert processes.run(f"resume={run}", f"trainer.max_epochs={epochs + 2}", cwd=tmp_path) == 0
     assert kept(run) == epochs + 2
 

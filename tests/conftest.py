@@ -1,5 +1,6 @@
 """What all tests share: one thread, property tests that repeat, and the real data where `LSTM_AE_DATA` names it."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
+if hasattr(signal, "SIGHUP"):  # under nohup it is ignored, here and in all programs that tests start and hang up on
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.load_profile("repeatable")
 

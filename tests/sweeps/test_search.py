@@ -29,7 +29,7 @@ def rehearse(found):
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_every_search_composes_and_says_how_to_start_it(search, name):
-    given = ["model.hidden_size=2,3"] if name in AD_HOC else []
+    given = ["model.hidden_size=2,3"] if name in AD_HOC else ["dataset.path=log.csv"] if name == "anomaly" else []
     found = search(f"sweep={name}", *given)
     assert found.name == name
     assert found.directory == Path("multirun", name).absolute()

@@ -242,7 +242,7 @@ def test_resume_with_more_epochs_goes_on(tmp_path):
         ("model.encoder._target_=os.system", ["os.system", "model.encoder"]),
         ("optimizer._target_=subprocess.call", ["subprocess.call", "optimizer"]),
         ("-m seed=1,2 --cfg job", ["--cfg", "leave out --multirun"]),
-        ("resume=nowhere", ["resume=nowhere", "nothing to resume"]),
+        ("resume=nowhere", ["resume=nowhere", "no run there to go on with"]),
         ("hydra.run.dir=/proc/nobody/run", ["/proc/nobody", "cannot be written"]),
     ],
 )
@@ -288,7 +288,7 @@ def test_a_foreign_run_directory_runs_nothing(tmp_path):
     hook.mkdir(parents=True)
     (hook / "default.yaml").write_text("# @package _global_\nhydra: {job: {env_set: {HARM: done}}}\n")
     done = run("train", "resume=run", "trainer.max_epochs=3", cwd=tmp_path)
-    assert done.returncode == 1 and "not resumed" in done.stderr
+    assert done.returncode == 1 and "not opened" in done.stderr
 
 
 def test_printing_the_config_imports_no_torch(tmp_path):

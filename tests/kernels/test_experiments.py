@@ -32,8 +32,12 @@ def losses(config, data, backend):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_a_training_agrees_with_that_of_torch(name, real_data, real_stocks):
-    few = {"sp500": ["dataset.symbols=4"], "mnist": ["dataset.num_train=128"]}.get(name.split("_")[0], [])
+def test_a_training_agrees_with_that_of_torch(name, real_data, real_stocks, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("value\n" + "".join(f"{(step % 7) * (step % 11)}\n" for step in range(400)))
+    few = {
+        "sp500": ["dataset.symbols=4"], "mnist": ["dataset.num_train=128"], "anomaly": [f"dataset.path={table}"],
+    }.get(name.split("_")[0], [])  # fmt: skip
     with initialize_config_dir(CONF):
         config = compose("config", [f"experiment={name}", "threads=1", *few])
     if choose_backend("auto", "cpu") != "native":

@@ -149,4 +149,4 @@ def test_the_notebook_call(tmp_path):
     make_run(tmp_path / "0", [0.5])
     code = f"import lstm_ae; print(len(lstm_ae.load_runs({str(tmp_path)!r})), lstm_ae.__all__)"
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "1 ['Run', 'load_run', 'load_runs']"
+    assert done.stdout.strip() == "1 ['LSTMAutoencoder', 'Run', 'load_run', 'load_runs']"

@@ -3,6 +3,11 @@
 python -m lstm_ae.encode run=RUN_DIR [input=FILE|test|val|train] [output=FILE.csv|parquet|npz] [reconstruct=true]
 """
 
+from lstm_ae.stopping import stop_on_signals
+
+if __name__ == "__main__":
+    stop_on_signals(at_once=False)  # already now: the imports below take a second or two
+
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -45,9 +50,11 @@ def encode(config: DictConfig) -> Path:
 
     given = [config.input] if isinstance(config.input, str) else list(config.input)
     stem = given[0] if given[0] in OWN else Path(given[0]).name.removesuffix(".gz").rsplit(".", 1)[0]
-    output = Path(config.output or Path(config.run) / "contexts" / f"{stem.replace('*', '_')}.csv")
-    check_suffix(output)
     run = load_run(config.run, config.device)
+    if config.output is None:
+        run.directory.refuse_links()
+    output = Path(config.output or run.directory.path / "contexts" / f"{stem.replace('*', '_')}.csv")
+    check_suffix(output)
     threads = config.threads or run.config.threads
     if threads is not None:
         torch.set_num_threads(threads)
@@ -98,7 +105,7 @@ def parts_of(config: DictConfig, run: "Run", given: list[str]) -> Iterator["Part
 
         return encoding.sequences(*read_arrays(given[0]))
     from lstm_ae.data.table_files import expand
-    from lstm_ae.runs.encoding import table_columns
+    from lstm_ae.runs.cutting import table_columns
 
     return encoding.table(expand(given), table_columns(run), config.stride)
 

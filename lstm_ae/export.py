@@ -3,6 +3,11 @@
 python -m lstm_ae.export run=RUN_DIR [format=onnx|torch] [output=FILE]
 """
 
+from lstm_ae.stopping import stop_on_signals
+
+if __name__ == "__main__":
+    stop_on_signals(at_once=False)  # already now: the imports below take a second or two
+
 import logging
 from pathlib import Path
 from typing import Literal
@@ -35,6 +40,8 @@ def export(config: DictConfig) -> Path:
     from lstm_ae.runs.reopen import load_run
 
     run = load_run(config.run)
+    if config.output is None:
+        run.directory.refuse_links()
     suffix = SUFFIXES[config.format]
     output = Path(config.output or run.directory.path / f"model{suffix}")
     if output.suffix != suffix:

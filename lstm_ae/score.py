@@ -3,6 +3,11 @@
 python -m lstm_ae.score run=RUN_DIR input=FILE output=scores.csv [label=COLUMN] [scorer=...] [threshold.method=...]
 """
 
+from lstm_ae.stopping import stop_on_signals
+
+if __name__ == "__main__":
+    stop_on_signals(at_once=False)  # already now: the imports below take a second or two
+
 import json
 import logging
 import multiprocessing
@@ -18,7 +23,7 @@ from pydantic import Field
 from lstm_ae.config import CONF
 from lstm_ae.config.rules import READING, Count, Text, validate_keys
 from lstm_ae.config.values import validate_all
-from lstm_ae.console import run_command, stop_on_signals
+from lstm_ae.console import run_command
 from lstm_ae.errors import UserError
 from lstm_ae.files import write_whole
 
@@ -97,7 +102,8 @@ def find_tasks(config: DictConfig) -> list[Task]:
     Raises:
         UserError: no such run or file.
     """
-    from lstm_ae.data.table_files import PARQUET, expand
+    from lstm_ae.data.table_files import expand
+    from lstm_ae.runs.directory import RunDirectory
 
     run = Path(config.run).absolute()
     runs = [run]
@@ -114,9 +120,11 @@ def find_tasks(config: DictConfig) -> list[Task]:
             stem = files[0].name.removesuffix(".gz").rsplit(".", 1)[0] if inputs or len(files) == 1 else one.name
             tasks.append((one, tuple(file.absolute() for file in files), stem))
     single = len(tasks) == 1
+    if config.output is None:
+        RunDirectory(run).refuse_links()
     output = Path(config.output or (run / "scores" / f"{tasks[0][2]}.csv" if single else run / "scores"))
     if single:
-        if output.suffix not in (".csv", *PARQUET):
+        if output.suffix not in (".csv", ".parquet"):
             raise UserError(f"output={output}: must end in .csv or .parquet")
         return [Task(run, tasks[0][1], output.absolute())]
     stems = [stem for _, _, stem in tasks]
@@ -267,7 +275,6 @@ def hydra_main(config: DictConfig) -> None:
 
 def main() -> None:
     """The command."""
-    stop_on_signals()
     run_command(hydra_main)
 
 

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from lstm_ae.config import CONF
 from lstm_ae.config.build import build_data, build_model
 from lstm_ae.encode import encode, main
+from lstm_ae.errors import UserError
 from lstm_ae.training import checkpoint
 from tests.commands import call
 
@@ -53,6 +54,17 @@ def test_the_own_test_part_goes_into_the_run(run):
     path = encode(configured(run=run))
     assert path == run / "contexts/test.csv"
     assert pd.read_csv(path).begin.min() > 40
+
+
+def test_a_run_whose_folders_lead_elsewhere_is_not_written_into(run, tmp_path):
+    link = run / "contexts-of-others"
+    link.symlink_to(tmp_path)
+    try:
+        with pytest.raises(UserError, match="is a symbolic link"):
+            encode(configured(run=run))
+        assert encode(configured(run=run, output=tmp_path / "contexts.csv")).is_file()
+    finally:
+        link.unlink()
 
 
 def test_mistakes(run, tmp_path, monkeypatch):

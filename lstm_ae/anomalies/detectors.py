@@ -10,13 +10,11 @@ import torch
 from lstm_ae.anomalies.naive import Z_SCORE, naive_detectors
 from lstm_ae.anomalies.overlap import Cut, Overlap, Reduction, Smoothing
 from lstm_ae.anomalies.scorers import Scorer
-from lstm_ae.data.panel_scaling import own_scaler
+from lstm_ae.data.panel_scaling import own_scaler, scaler_of_series
 from lstm_ae.data.panel_windows import interpolated
 from lstm_ae.data.sequence_data import SequenceData
-from lstm_ae.errors import UserError
 from lstm_ae.models.autoencoder import Autoencoder
 from lstm_ae.models.inference import evaluating
-from lstm_ae.spec import Scaler
 
 NETWORK = "network"
 HeldOut = Sequence[tuple[str, np.ndarray]]  # series (steps, features) with their names
@@ -41,7 +39,7 @@ class Network:
 
     def __init__(self, model: Autoencoder, data: SequenceData, stride: int | None) -> None:
         self.model, self.spec, self.scaler = model, data.spec, data.scaler
-        self.series_scalers = {} if self.scaler or self.spec.own_range else scalers_by_series(data)
+        self.series_scalers = {} if self.scaler or self.spec.own_range else data.scalers_by_series()
         self.unit = deviations(data) if self.spec.own_range else None
         spec = self.spec
         self.forecasts = model.head is not None and model.head.task == "forecast"
@@ -55,7 +53,7 @@ class Network:
 
         Args:
             windows: of one series.
-            series: its name, where each series has its own scaling; a run on one series scales any other by that.
+            series: its name, where each series has its own scaling.
 
         Raises:
             UserError: the run was not trained on this series, and scales each by its own past.
@@ -64,15 +62,8 @@ class Network:
         scaler = self.scaler
         if scaler is None and self.spec.own_range:
             scaler = own_scaler(values[:, : self.spec.length], self.spec.own_range, self.spec.own_standardized)
-        elif scaler is None and len(self.series_scalers) == 1:
-            scaler = next(iter(self.series_scalers.values()))
         elif scaler is None:
-            scaler = self.series_scalers.get(series or "")
-        if scaler is None:
-            raise UserError(
-                f"series {series!r}: the run scales each series by its own past (dataset.scaling=series) and knows "
-                "none of this one; train with dataset.scaling=train or window to score others"
-            )
+            scaler = scaler_of_series(self.series_scalers, series or "")
         return scaler.transform(values).numpy()
 
     def units(self, windows: np.ndarray) -> np.ndarray:
@@ -110,19 +101,6 @@ def deviations(data: SequenceData) -> np.ndarray:
     values = data.scaler_of(part).inverse(part.inputs.double())
     found = values.std((0, 1), correction=0).cpu().numpy()
     return np.where(found > 1e-12 * np.abs(values.mean((0, 1)).cpu().numpy()), found, 1)
-
-
-def scalers_by_series(data: SequenceData) -> dict[str, Scaler]:
-    """The scaling of each series of a panel, by its name."""
-    found: dict[str, Scaler] = {}
-    for part in (data.train, data.val, data.test):
-        if data.panel is None or part.series is None or part.low is None or part.high is None:
-            continue
-        series = part.series.cpu().numpy()
-        for row, first in zip(*np.unique(series, return_index=True), strict=True):
-            bounds = (bound[first].cpu().double() for bound in (part.low, part.high))
-            found.setdefault(data.panel.series[row], Scaler(*bounds))
-    return found
 
 
 def filled(windows: np.ndarray) -> np.ndarray:

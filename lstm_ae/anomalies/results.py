@@ -1,7 +1,6 @@
 """What a scoring leaves behind: the table of scores, the flagged intervals, and the metrics of every detector."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from lstm_ae.anomalies.metrics import event_f1, measure, period
 from lstm_ae.anomalies.overlap import Reduction
 from lstm_ae.anomalies.rows import ScoredRows
 from lstm_ae.anomalies.thresholds import Threshold, from_scores, oracle
-from lstm_ae.data.table_files import PARQUET, Columns
+from lstm_ae.data.table_files import Columns
+from lstm_ae.data.table_writing import writing
 from lstm_ae.errors import UserError
 
 CHANCE = "chance"
@@ -106,7 +106,7 @@ def write_scores(
     """Write a row for each row of the input: its series and time, `score`, `score/CHANNEL`, ... and `flag`.
 
     Args:
-        path: CSV or Parquet, by its ending.
+        path: CSV or Parquet, by its ending; it appears once it is complete.
         columns: of the input.
         detectors, rows, threshold: what was found.
 
@@ -118,7 +118,7 @@ def write_scores(
     """
     names = np.array(rows.names, object)
     intervals = Intervals(detectors.network.channels)
-    with _writer(path) as write:
+    with writing(path) as write:
         for begin in range(0, len(rows.series), WRITTEN):
             part = slice(begin, begin + WRITTEN)
             series = rows.series[part]
@@ -133,33 +133,6 @@ def write_scores(
                 mine = series == code
                 intervals.push(rows.names[code], times[mine], scores[mine], flags[mine])
     return intervals.table()
-
-
-@contextmanager
-def _writer(path: Path) -> Iterator[Any]:
-    """A function that appends a table to a file, CSV or Parquet by the file's ending."""
-    if path.suffix not in PARQUET:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield lambda table: table.to_csv(file, index=False, header=file.tell() == 0)
-        return
-    try:
-        import pyarrow
-        from pyarrow.parquet import ParquetWriter
-    except ImportError as error:
-        raise UserError(f"{path}: Parquet needs pyarrow: pip install 'lstm-ae[parquet]'; or write a .csv") from error
-    writers: list[Any] = []
-
-    def write(table: pd.DataFrame) -> None:
-        converted = pyarrow.Table.from_pandas(table, preserve_index=False)
-        if not writers:
-            writers.append(ParquetWriter(path, converted.schema))
-        writers[0].write_table(converted)
-
-    try:
-        yield write
-    finally:
-        for writer in writers:
-            writer.close()
 
 
 def pooled(table: pd.DataFrame) -> dict[str, dict[str, float]]:

@@ -4,7 +4,7 @@ Features that belong together, as the lowest and the highest value of a day, can
 their places relative to each other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lstm_ae.errors import UserError
 from lstm_ae.spec import Scaler
 
 Bounds = tuple[np.ndarray, np.ndarray]  # what is scaled to 0 and to 1
@@ -147,3 +148,22 @@ SCALINGS: dict[str, Scaling] = {
     "none": Scaling(unit_range, common=True),
     "series_full": Scaling(full_range, leaky=True),
 }
+
+
+def scaler_of_series(scalers: Mapping[str, Scaler], series: str) -> Scaler:
+    """The scaling of a series that came after the training; a data set of one series scales any other by that.
+
+    Args:
+        scalers: of the series of a data set that scales each by its own past.
+        series: the name of the new one.
+
+    Raises:
+        UserError: it is none of several.
+    """
+    found = next(iter(scalers.values())) if len(scalers) == 1 else scalers.get(series)
+    if found is None:
+        raise UserError(
+            f"series {series!r}: the run scales each series by its own past (dataset.scaling=series) and knows none of "
+            "this one; train with dataset.scaling=train or window to read others"
+        )
+    return found

@@ -147,6 +147,18 @@ class SequenceData:
         assert scaler is not None, "these sequences have no scaling"
         return scaler
 
+    def scalers_by_series(self) -> dict[str, Scaler]:
+        """The scaling of each series of the panel, by its name, where sequences have scalings of their own."""
+        found: dict[str, Scaler] = {}
+        for part in (self.train, self.val, self.test):
+            if self.panel is None or part.series is None or part.low is None or part.high is None:
+                continue
+            for row in part.series.unique().tolist():
+                first = int((part.series == row).int().argmax())
+                bounds = (bound[first].cpu().double() for bound in (part.low, part.high))
+                found.setdefault(self.panel.series[row], Scaler(*bounds))
+        return found
+
 
 # A digest names what it covers. These fields were renamed, and the digests of published runs must not change.
 NAMES_IN_FINGERPRINT = {"time": "day"}

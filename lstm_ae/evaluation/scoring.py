@@ -29,7 +29,7 @@ from lstm_ae.config.parts import build_part
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.data.table_files import Columns
 from lstm_ae.errors import UserError
-from lstm_ae.files import replacing
+from lstm_ae.runs.cutting import table_columns
 from lstm_ae.runs.reopen import Run, load_run
 
 
@@ -133,21 +133,6 @@ def complaints(run: Run, data: SequenceData) -> Iterator[str]:
                    "normal here includes them")  # fmt: skip
 
 
-def table_columns(run: Run, label: str | None) -> Columns:
-    """Which column of a new table is what, as the run's data set understood its own.
-
-    Raises:
-        UserError: the run's values have no names.
-    """
-    dataset = run.config.dataset
-    if not run.spec.feature_names:
-        raise UserError(f"{run.directory.path}: its data set, {run.spec.name}, has no names for its columns, so no "
-                        "table fits it; train with dataset=table")  # fmt: skip
-    return Columns(
-        dataset.get("time"), dataset.get("series"), tuple(run.spec.feature_names), label or dataset.get("label")
-    )
-
-
 def score_tables(run: Path, paths: Sequence[Path], output: Path, array: Path, settings: DictConfig) -> Scored:
     """Score tables and write the scores.
 
@@ -164,7 +149,7 @@ def score_tables(run: Path, paths: Sequence[Path], output: Path, array: Path, se
     begin = time.monotonic()
     opened = open_run(run, settings)
     fitted = time.monotonic()
-    columns = table_columns(opened.run, settings.label)
+    columns = table_columns(opened.run, settings.label or opened.run.config.dataset.get("label"))
     detectors = opened.detectors
     rows = score_rows(paths, columns, detectors, array, settings.reduction, settings.smooth)
     if settings.label is not None and rows.labels is None:
@@ -175,8 +160,7 @@ def score_tables(run: Path, paths: Sequence[Path], output: Path, array: Path, se
     buffer = settings.buffer
     if rows.labels is not None and rows.labels.any() and not rows.labels.all():
         metrics, buffer = compare_detectors(detectors, rows, thresholds, settings.buffer)
-    with replacing(output) as temporary:
-        intervals = write_scores(temporary, columns, detectors, rows, thresholds[NETWORK])
+    intervals = write_scores(output, columns, detectors, rows, thresholds[NETWORK])
     places = score_columns(detectors)
     facts = {
         "run": str(run),

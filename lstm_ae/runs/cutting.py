@@ -9,6 +9,7 @@ import pandas as pd
 
 from lstm_ae.data.table_files import SERIES, Columns, line_of, read_chunks
 from lstm_ae.errors import UserError
+from lstm_ae.runs.reopen import Run
 
 CHUNK = 100_000  # rows in memory at a time, beside those of each series that wait for the rest of a window
 
@@ -150,3 +151,22 @@ def refuse_missing(path: Path, frame: pd.DataFrame, columns: Columns) -> None:
             f"{path}, {line_of(path, int(frame.index[row]))}, column {columns.values[column]!r}: missing, and the run "
             "was trained without missing values; fill it, or train with dataset.missing=mask or interpolate"
         )
+
+
+def table_columns(run: Run, label: str | None = None) -> Columns:
+    """Which column of a new table is what, as the run's data set understood its own.
+
+    Args:
+        run: that reads tables.
+        label: the column of labels, if they are read.
+
+    Raises:
+        UserError: the run does not read tables.
+    """
+    dataset = run.config.dataset
+    if not run.spec.feature_names or "series" not in dataset:
+        raise UserError(
+            f"{run.directory.path}: its data set, {run.spec.name}, reads no tables, so no table fits it; train with "
+            "dataset=table"
+        )
+    return Columns(dataset.get("time"), dataset.get("series"), tuple(run.spec.feature_names), label)

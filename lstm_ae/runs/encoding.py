@@ -14,15 +14,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lstm_ae.anomalies.detectors import scalers_by_series
 from lstm_ae.config.build import build_data
+from lstm_ae.data.panel_scaling import scaler_of_series
 from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.data.table_files import SERIES, Columns
 from lstm_ae.errors import UserError
 from lstm_ae.models.inference import EVALUATION_BATCH, predict
 from lstm_ae.runs.cutting import Cut, cut_tables
 from lstm_ae.runs.reopen import Run
-from lstm_ae.spec import Scaler
 
 log = logging.getLogger(__name__)
 
@@ -113,28 +112,18 @@ class Encoding:
         missing = self.run.config.dataset.get("missing") in ("interpolate", "mask")
         length = None if whole else self.run.spec.length
         own = self.run.scaler is None and not self.run.spec.own_range
-        scalers = scalers_by_series(build_data(self.run.config, torch.device("cpu"))) if own else {}
+        scalers = build_data(self.run.config, torch.device("cpu")).scalers_by_series() if own else {}
         empty = 0
         for cuts in cut_tables(paths, columns, length, stride, missing):
             full = [cut for cut in cuts if not np.isnan(cut.values).all()]
             empty += len(cuts) - len(full)
             for name, group in groupby(full, key=lambda cut: cut.series if own else ""):
-                run = replace(self.run, scaler=self._scaler_of(name, scalers)) if own else self.run
+                run = replace(self.run, scaler=scaler_of_series(scalers, name)) if own else self.run
                 waiting = list(group)
                 for start in range(0, len(waiting), EVALUATION_BATCH):
                     yield self._cuts(run, waiting[start : start + EVALUATION_BATCH], columns)
         if empty:
             log.warning("%d windows without any value were left out", empty)
-
-    def _scaler_of(self, series: str, scalers: dict[str, Scaler]) -> Scaler:
-        """The scaling of a series; a run on one series scales any other by that."""
-        found = next(iter(scalers.values())) if len(scalers) == 1 else scalers.get(series)
-        if found is None:
-            raise UserError(
-                f"series {series!r}: the run scales each series by its own past (dataset.scaling=series) and knows "
-                "none of this one; train with dataset.scaling=train or window to encode others"
-            )
-        return found
 
     def _cuts(self, run: Run, cuts: Sequence[Cut], columns: Columns) -> Part:
         series, time = columns.series or SERIES, columns.time or "step"
@@ -158,18 +147,3 @@ class Encoding:
         fresh = pd.DataFrame({series: names, time: np.concatenate([cut.times[cut.fresh :] for cut in cuts])})
         steps = np.concatenate([np.asarray(one)[cut.fresh :] for one, cut in zip(rebuilt, cuts, strict=True)])
         return contexts, self.steps(fresh, steps)
-
-
-def table_columns(run: Run) -> Columns:
-    """Which column of a new table is what, as the run's data set understood its own.
-
-    Raises:
-        UserError: the run does not read tables.
-    """
-    dataset = run.config.dataset
-    if not run.spec.feature_names or "series" not in dataset:
-        raise UserError(
-            f"{run.directory.path}: its data set, {run.spec.name}, reads no tables, so no table fits it; give an .npy, "
-            ".npz or .ts file, or train with dataset=table"
-        )
-    return Columns(dataset.get("time"), dataset.get("series"), tuple(run.spec.feature_names), None)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ from lstm_ae.sweeps.space import values_of
 from lstm_ae.sweeps.storage import find_study
 
 EPOCHS = "trainer.max_epochs"
+SESSION = 5.0  # seconds after which a process writes down again how long it has been at work
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Cost:
     epochs_of_all: int
     training_seconds: float  # of wall time in epochs
     training_seconds_of_all: float  # reckoned from each setting's own seconds per epoch
-    cpu_seconds: float  # of all processes, their start included; what a killed process used is lost
+    cpu_seconds: float  # of all processes, their start included; what a killed process used last is lost
     wall_seconds: float  # in which at least one process of the search was there
 
     def __str__(self) -> str:
@@ -123,18 +124,27 @@ def preview(search: Search) -> str:
 
 
 @contextmanager
-def session(study: optuna.Study, name: str) -> Iterator[None]:
+def session(study: optuna.Study, name: str) -> Iterator[Callable[[], None]]:
     """Record in the study from when to when this process was at work on it, and its CPU seconds.
 
     Args:
         study: to record it in.
         name: of this process, unlike that of any other.
+
+    Yields:
+        what to call now and then: a process that is killed has been at work until its last call.
     """
-    begun = time.time()
+    begun = written = time.time()
+
+    def write() -> None:
+        nonlocal written
+        written = time.time()
+        study.set_user_attr(f"session {name}", [begun, written, sum(os.times()[:2])])
+
     try:
-        yield
+        yield lambda: write() if time.time() - written > SESSION else None
     finally:
-        study.set_user_attr(f"session {name}", [begun, time.time(), sum(os.times()[:2])])
+        write()
 
 
 def cost_of(search: Search, study: optuna.Study) -> Cost | None:

@@ -3,8 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Annotated, Any, cast, get_type_hints
 
 import optuna
 from hydra.core.config_loader import ConfigLoader
-from hydra.utils import get_method
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, NopPruner
@@ -20,11 +18,11 @@ from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler
 from optuna.trial import TrialState
 from pydantic import Field
 
-from lstm_ae.config.parts import build_part
 from lstm_ae.config.values import validate_all
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.metrics import Better, find, monitored
 from lstm_ae.runs.settings import EXECUTION_KEYS, flatten
+from lstm_ae.sweeps.foreign_parts import blamed_on, build_optuna_part, function_at
 from lstm_ae.sweeps.shortlist import POPULATION, Shortlist
 from lstm_ae.sweeps.space import ZIP, Point, ends, grid, parse_overrides, zipped_keys
 from lstm_ae.sweeps.storage import Direction, find_study, open_study, storage_url
@@ -310,46 +308,6 @@ def revalidation(search: Search, count: int, storage: str | None) -> Search:
         n_trials=len(points),
         repeat_keys=list(new),
     )
-
-
-def build_optuna_part(config: DictConfig | None, key: str, **arguments: Any) -> Any:
-    """Build the sampler or the pruner at `key`; None stays None.
-
-    Raises:
-        ConfigError: Optuna refuses its options.
-    """
-    with blamed_on(key, config):
-        return build_part(config, key, **arguments)
-
-
-def function_at(path: str | None, key: str) -> Callable[..., Any] | None:
-    """Import the function that `key` names, as `module.function`; None stays None.
-
-    Raises:
-        ConfigError: there is no such function.
-    """
-    try:
-        return None if path is None else get_method(path)
-    except (ImportError, ValueError) as error:
-        raise ConfigError(key, path, f"there is no such function: {str(error).splitlines()[-1]}") from error
-
-
-@contextmanager
-def blamed_on(key: str, config: DictConfig | None) -> Iterator[None]:
-    """Raise what Optuna says of a sampler or a pruner as an error that names its key.
-
-    Raises:
-        ConfigError: an option that Optuna refuses, or a package that it lacks.
-    """
-    options = {} if config is None else {str(name): value for name, value in config.items()}
-    target = options.pop("_target_", None)
-    try:
-        yield
-    except ImportError as error:
-        raise ConfigError(key, target, f"needs a package that is missing: pip install {error.name}") from error
-    except (TypeError, ValueError, ArithmeticError) as error:
-        given = ", ".join(f"{name}={value}" for name, value in options.items())
-        raise ConfigError(key, target, f"Optuna refuses {given}: {str(error).splitlines()[0]}") from error
 
 
 def job_overrides(point: Point, overrides: list[str]) -> list[str]:

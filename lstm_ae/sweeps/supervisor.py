@@ -91,13 +91,14 @@ def complete(search: Search) -> None:
         logging_redirect_tqdm(),
         Progress(search, study) as progress,
         alive_lock(search.directory) as lock,
-        session(study, lock.name),
+        session(study, lock.name) as still_here,
         (search.directory / "workers.log").open("a") as output,
     ):
         workers = Workers(search, study, lock, output)
         try:
             while workers.keep_going():
                 progress.update()
+                still_here()
                 time.sleep(POLL)
         except BaseException:
             workers.stop()

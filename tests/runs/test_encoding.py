@@ -13,9 +13,9 @@ from lstm_ae.config.build import build_data, build_model
 from lstm_ae.data.table_files import Columns
 from lstm_ae.data.table_writing import writing
 from lstm_ae.errors import UserError
-from lstm_ae.runs.cutting import cut_tables
+from lstm_ae.runs.cutting import cut_tables, table_columns
 from lstm_ae.runs.directory import RunDirectory
-from lstm_ae.runs.encoding import Encoding, table_columns
+from lstm_ae.runs.encoding import Encoding
 from lstm_ae.runs.reopen import Run
 
 ROWS = 40

@@ -1,5 +1,7 @@
 """Rounds of a shortlist: who goes on, whoever finishes first, and what a search is told beforehand and costs."""
 
+import time
+
 import optuna
 import pytest
 from hypothesis import given, settings
@@ -210,6 +212,16 @@ def test_the_cost_is_told_beforehand_and_afterwards(search, tmp_path):
 def test_rounds_that_end_in_a_warm_up_are_told(search):
     assert "until epoch 3, and before its peak the largest" in plan(search(*GRID, "scheduler.warmup=0.6"))
     assert "\n" not in plan(search(*GRID, "scheduler.warmup=0.4"))
+
+
+def test_a_process_that_is_killed_has_been_at_work_until_it_last_said_so(search, monkeypatch):
+    monkeypatch.setattr("lstm_ae.sweeps.cost.SESSION", 0.0)
+    study = search(*GRID, "study_name=killed").open()
+    with session(study, "mine") as still_here:
+        time.sleep(0.01)
+        still_here()
+        begun, ended, _ = study.user_attrs["session mine"]
+        assert ended > begun
 
 
 def test_sessions_side_by_side_are_counted_once():

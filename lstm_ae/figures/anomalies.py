@@ -1,14 +1,16 @@
 """Figures of a scoring: where the scores are high, how they spread, and what the network makes of such windows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from lstm_ae.anomalies.detectors import NETWORK, Detectors
 from lstm_ae.anomalies.metrics import events
@@ -77,18 +79,20 @@ def overview(picture: Picture) -> Figure:
     top = figure.add_subplot(grid[0, :])
     values = np.asarray(rows.values[mine])
     labels = None if rows.labels is None else rows.labels[mine]
-    signal(top, times, values, labels, flags)
+    names = detectors.network.spec.feature_names or tuple(str(i) for i in range(values.shape[1]))
+    signal(top, times, values, names, labels, flags)
     top.set_title(f"{rows.names[picture.series()]}: {len(mine):,} steps")
     for i, (name, column) in enumerate(score_columns(detectors).items()):
         axes = figure.add_subplot(grid[1 + i, :], sharex=top)
         track(axes, times, scores[:, column], picture.thresholds[name].value, COLORS[i % len(COLORS)], labels)
         axes.set_ylabel(name.replace("_", "\n"), fontsize=8)
+    top.set_xlim(times[0], times[-1])  # as wide as the map below, which is drawn over steps
     if many:
         contributions(figure.add_subplot(grid[1 + tracks, :]), scores[:, 1 : 1 + len(channels)], channels)
     for i, (first, end) in enumerate(places):
         axes = figure.add_subplot(grid[-1, i])
         part = slice(first, end)
-        signal(axes, times[part], values[part], None if labels is None else labels[part], flags[part])
+        signal(axes, times[part], values[part], names, None if labels is None else labels[part], flags[part])
         axes.set_title(f"enlarged: steps {first:,} to {end:,}", fontsize=8)
         axes.tick_params(labelsize=7)
     legend_below(figure)
@@ -109,16 +113,31 @@ def enlarged(scores: np.ndarray, flags: np.ndarray, window: int) -> list[tuple[i
     return sorted(found)
 
 
-def signal(axes: Axes, times: np.ndarray, values: np.ndarray, labels: np.ndarray | None, flags: np.ndarray) -> None:
-    """The channels over time; labelled steps shaded, flagged steps marked along the bottom."""
+def signal(
+    axes: Axes,
+    times: np.ndarray,
+    values: np.ndarray,
+    names: Sequence[str],
+    labels: np.ndarray | None,
+    flags: np.ndarray,
+) -> None:
+    """The channels over time; labelled steps shaded, flagged steps marked along the bottom.
+
+    Several channels get a lane each, from their lowest to their highest value here: their units may differ.
+    """
     shown = values[:, :SHOWN_CHANNELS]
+    if shown.shape[1] > 1:
+        bottom, top = np.nanmin(shown, axis=0), np.nanmax(shown, axis=0)
+        lanes = np.arange(shown.shape[1])
+        shown = 0.8 * (shown - bottom) / np.where(top > bottom, top - bottom, 1) + lanes
+        axes.set_yticks(lanes + 0.4, names[: len(lanes)], fontsize=8)
     for channel in range(shown.shape[1]):
         place, low, high = envelope(times, shown[:, channel])
-        color, label = INK if shown.shape[1] == 1 else f"C{channel}", None if channel else "signal"
+        style: dict[str, Any] = {"color": INK, "linewidth": 0.8, "label": None if channel else "signal"}
         if len(place) < len(times):
-            axes.fill_between(place, low, high, color=color, linewidth=0.8, step="mid", label=label)
+            axes.fill_between(place, low, high, step="mid", **style)
         else:
-            axes.plot(place, low, color=color, linewidth=0.8, label=label)
+            axes.plot(place, low, **style)
     if labels is not None:
         shade(axes, times, labels, TEAL, 0.25, "labelled anomalous")
     for i, (first, end) in enumerate(events(flags)):
@@ -146,6 +165,7 @@ def track(
     if len(positive):
         axes.set_yscale("log")
         axes.set_ylim(max(np.nanquantile(positive, 0.01), np.nanmax(positive) * 1e-6), np.nanmax(positive) * 2)
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(labelbottom=False)
 
 
@@ -160,6 +180,7 @@ def contributions(axes: Axes, scores: np.ndarray, channels: tuple[str, ...]) -> 
     if len(channels) <= 12:
         axes.set_yticks(range(len(channels)), channels, fontsize=7)
     axes.set_ylabel("channel", fontsize=8)
+    axes.set_xlabel("step", fontsize=8)
     axes.grid(False)
 
 

@@ -101,7 +101,7 @@ def parts_of(config: DictConfig, run: "Run", given: list[str]) -> Iterator["Part
     if arrays:
         if len(given) > 1:
             raise UserError(f"input={given}: of {', '.join(ARRAYS)} files, one at a time")
-        from lstm_ae.data.arrays import read_arrays
+        from lstm_ae.data.array_files import read_arrays
 
         return encoding.sequences(*read_arrays(given[0]))
     from lstm_ae.data.table_files import expand

@@ -16,9 +16,9 @@ import pandas as pd
 from lstm_ae.anomalies.detectors import Detectors, Stream
 from lstm_ae.anomalies.overlap import Reduction
 from lstm_ae.data.table_files import SERIES, Columns, read_chunks
+from lstm_ae.data.table_load import is_anomalous, unclear
 from lstm_ae.errors import UserError
 
-NORMAL, ANOMALOUS = {"0", "false", "no", "normal", "nan", ""}, {"1", "true", "yes", "anomaly", "anomalous", "abnormal"}
 GROWTH = 1_000_000  # rows that the array grows by
 
 
@@ -75,7 +75,7 @@ def score_rows(
         block = np.full((len(frame), width), np.nan)
         block[:, first_value:] = frame[list(columns.values)].to_numpy()
         if columns.label is not None and columns.label in frame:
-            block[:, scored + 1] = is_anomalous(frame[columns.label], paths)
+            block[:, scored + 1] = flags_of(frame[columns.label], paths)
             labelled = True
         for name in frame[series_column].unique():
             if name not in streams:
@@ -168,23 +168,14 @@ class _Store:
         return np.memmap(self.path, np.float64, "r+", shape=(rows, self.width))
 
 
-def is_anomalous(labels: pd.Series, paths: Sequence[Path]) -> np.ndarray:
+def flags_of(labels: pd.Series, paths: Sequence[Path]) -> np.ndarray:
     """Labels as texts -> bool; a missing one is normal.
 
     Raises:
-        UserError: one that is neither a number nor one of the usual words.
+        UserError: one that says neither normal nor anomalous.
     """
-    answers = {}
-    for kind in labels.dropna().unique():
-        word = str(kind).strip().casefold()
-        number = pd.to_numeric(word, errors="coerce")
-        if word in NORMAL | ANOMALOUS:
-            answers[kind] = word in ANOMALOUS
-        elif not np.isnan(number):
-            answers[kind] = bool(number)
-        else:
-            raise UserError(
-                f"{paths[0]}: the label {kind!r} in column {labels.name!r} says neither normal (0, false, no) nor "
-                "anomalous (1, true, yes)"
-            )
+    answers = {kind: is_anomalous(str(kind)) for kind in labels.dropna().unique()}
+    for kind, answer in answers.items():
+        if answer is None:
+            raise UserError(f"{paths[0]}, column {labels.name!r}: {unclear(str(kind))}")
     return labels.map(answers).eq(True).to_numpy()

@@ -20,8 +20,6 @@ from lstm_ae.spec import Count, DataSpec, Scaler, part
 
 log = logging.getLogger(__name__)
 
-__all__ = ["arrays", "read_arrays"]
-
 Labels = bool | str
 PLACE = ("sequence", "step", "feature")
 

@@ -12,7 +12,7 @@ from lstm_ae.data.panel_whole import whole_data
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.data.splitting import Fold, NumFolds, Portion
 from lstm_ae.data.table_files import expand, find_columns
-from lstm_ae.data.table_load import NORMAL, Table, load
+from lstm_ae.data.table_load import Table, is_anomalous, load, unclear
 from lstm_ae.data.table_words import describe_parts, describe_table
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.spec import Count, Fraction, part
@@ -154,7 +154,13 @@ def to_panel(table: Table) -> Panel:
     values[table.series, places] = table.values
     flags = None
     if table.labels is not None and table.labels_steps:
-        flagged = np.array([name.strip().casefold() not in NORMAL for name in table.label_names] + [False])
+        answers = [is_anomalous(name) for name in table.label_names]
+        if None in answers:
+            said = unclear(table.label_names[answers.index(None)])
+            raise ConfigError(
+                "dataset.label", table.columns.label, f"labels steps, and {said}; leave out dataset.label"
+            )
+        flagged = np.array([*answers, False])  # the last is what is missing
         flags = np.zeros(values.shape[:2], bool)
         flags[table.series, places] = flagged[table.labels]
     return Panel(times, table.names, table.columns.values, values, flags)

@@ -11,7 +11,9 @@ import pandas as pd
 from lstm_ae.data.table_files import SERIES, Columns, line_of, read_chunks
 from lstm_ae.errors import UserError
 
-NORMAL = {"", "0", "false", "no", "normal", "none"}  # labels of a step that flag nothing
+# Labels of a step, in small letters; numbers are normal if they are 0.
+NORMAL = {"", "false", "no", "none", "nan", "normal"}
+ANOMALOUS = {"true", "yes", "anomaly", "anomalous", "abnormal"}
 TOO_MANY_DUPLICATES = 0.1  # of a series' rows: then several series are in it that no column tells apart
 
 
@@ -57,7 +59,7 @@ class Table:
         """Whether the labels are of steps, not of whole series: they change within one, or all are of a normal step."""
         assert self.labels is not None
         changing = self.labels != self.labels[self.starts[:-1]][self.series]
-        return bool(changing.any()) or {name.strip().casefold() for name in self.label_names} <= NORMAL
+        return bool(changing.any()) or {is_anomalous(name) for name in self.label_names} <= {False}
 
 
 def place_of(paths: Sequence[Path], file_starts: np.ndarray, row: int) -> str:
@@ -161,3 +163,19 @@ def _check_parts(table: Table) -> None:
                 f"{table.place(first)}: series {table.names[row]} is in a training file too, at the same times or "
                 "without any; a series may test what comes after its training. Give it another name, or leave it out"
             )
+
+
+def is_anomalous(label: str) -> bool | None:
+    """What the label of a step says; None if it is neither a number nor one of the usual words."""
+    word = label.strip().casefold()
+    if word in NORMAL or word in ANOMALOUS:
+        return word in ANOMALOUS
+    try:
+        return float(word) != 0
+    except ValueError:
+        return None
+
+
+def unclear(label: str) -> str:
+    """What is wrong with a label that says neither, in words."""
+    return f"{label!r} says neither normal (0, false, no) nor anomalous (1, true, yes)"

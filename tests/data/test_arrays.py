@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as drawn_arrays
 
-from lstm_ae.data.arrays import arrays, read_arrays
+from lstm_ae.data.array_files import read_arrays
+from lstm_ae.data.arrays import arrays
 from lstm_ae.data.contract import validate_data
 from lstm_ae.data.ragged import own_lengths, pad, to_sequences
 from lstm_ae.errors import ConfigError, UserError

@@ -15,7 +15,7 @@ from lstm_ae.config import CONF
 from lstm_ae.config.build import build_part
 from lstm_ae.data.contract import validate_data
 from lstm_ae.data.panel_windows import interpolated
-from lstm_ae.errors import UserError
+from lstm_ae.errors import ConfigError, UserError
 
 
 def made(series=3, rows=60, seed=0, lengths=None, start="2024-01-01", step="5min") -> pd.DataFrame:
@@ -160,6 +160,8 @@ def test_labels_of_steps_flag_them_and_train_nothing(tmp_path):
     data = load(written(tmp_path, table), "dataset.label=wrong")
     assert data.spec.num_classes == 0 and data.train.labels is None
     assert data.panel.flags.nonzero()[1].tolist() == [10, 11, 12]
+    with pytest.raises(ConfigError, match=r"^dataset\.label=wrong: labels steps, and 'walking' says neither"):
+        load(written(tmp_path, table.assign(wrong=np.where(table.index % 5, "walking", "0"))), "dataset.label=wrong")
     normal = load(written(tmp_path, table.assign(wrong=0)), "dataset.label=wrong")
     assert not normal.panel.flags.any()
 

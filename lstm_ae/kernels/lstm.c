@@ -60,6 +60,16 @@ typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
 
 INLINE vec load(const float *from) { return *(const unaligned *)from; }
 INLINE void store(float *to, vec v) { *(unaligned *)to = v; }
+/* Stores an aligned vector past the cache, where it would only push out what is read sooner. */
+INLINE void stream(float *to, vec v) {
+#if defined(__clang__)
+    __builtin_nontemporal_store(v, (vec *)to);
+#elif defined(__AVX512F__)
+    __builtin_ia32_movntps512(to, v);
+#else
+    store(to, v);
+#endif
+}
 INLINE vec all(float x) { return x - (vec){0}; }
 INLINE vec choose(bits where, vec a, vec b) { return (vec)((where & (bits)a) | (~where & (bits)b)); }
 
@@ -172,6 +182,7 @@ typedef struct {
     long width;          /* how many of these are read at every step */
     long z_stride, x_stride, dh_stride, dx_stride; /* from one sequence's row to the next */
     long block, blocks;  /* sequences of a block; blocks */
+    long long_tape;      /* whether the tape is stored past the cache, and fetched ahead of its use */
     long capacity;       /* rows of z and dgates that are collected before the weights' gradients take them in */
     long workers;
     /* shared by the workers */
@@ -230,6 +241,18 @@ static long lay_out(const Plan *p, int backward, float *memory, Scratch *s) {
     return used;
 }
 
+/* Numbers that a unit keeps of a step: i, f, g, o and c. */
+#define TAPE 5
+
+/* From how many floats on the tape is too long for a cache: 64 MB. */
+#ifndef LONG_TAPE
+#define LONG_TAPE (16 * 1024 * 1024)
+#endif
+
+static long tape_size(const Layer *l, const Plan *p) {
+    return p->blocks * p->block * l->steps * p->tiles * p->tile * TAPE;
+}
+
 static long plan(const Layer *l, int backward, Plan *p) {
     memset(p, 0, sizeof *p);
     p->tile = l->units <= SMALLEST_TILE ? SMALLEST_TILE : LANES;
@@ -248,6 +271,7 @@ static long plan(const Layer *l, int backward, Plan *p) {
     p->block = round_up(round_up(l->batch, p->blocks) / p->blocks, LANES / p->tile);
     p->blocks = round_up(l->batch, p->block) / p->block;
     p->workers = min(threads, p->blocks);
+    p->long_tape = tape_size(l, p) >= LONG_TAPE;
     p->capacity = p->block * max(1, min(l->steps, 128 / p->block));
 
     long used = 0;
@@ -270,7 +294,7 @@ int64_t lstm_workspace(const Layer *l, int backward) {
 int64_t lstm_tape(const Layer *l) {
     Plan p;
     plan(l, 0, &p);
-    return p.blocks * p.block * l->steps * p.tiles * p.tile * 5;
+    return tape_size(l, &p);
 }
 
 /* --- Products ----------------------------------------------------------------------------------------------------- */
@@ -469,8 +493,12 @@ INLINE void cells(int halves, const Plan *p, long rows, float *gates, float *cel
         store(cell + j, c);
         store(gates + 4 * j, o);
         if (tape) {
-            const vec kept[5] = {i, f, g, o, c};
-            UNROLL for (int k = 0; k < 5; k++) store(tape + 5 * j + k * LANES, kept[k]);
+            const vec kept[TAPE] = {i, f, g, o, c};
+            float *to = tape + TAPE * j;
+            if (p->long_tape)
+                UNROLL for (int k = 0; k < TAPE; k++) stream(to + k * LANES, kept[k]);
+            else
+                UNROLL for (int k = 0; k < TAPE; k++) store(to + k * LANES, kept[k]);
         }
     }
     for (long row = 0; row < rows; row += group) {
@@ -482,16 +510,20 @@ INLINE void cells(int halves, const Plan *p, long rows, float *gates, float *cel
 
 /* The same step backward: the gradients of h (dh's rows) and of the cell -> those of the gates and of the cell before.
  * On the way it makes again the h that the step read. `before`: the tape of the step before; NULL at the first step,
- * where c_first takes its place. */
+ * where c_first takes its place. `ahead`: that of the step before it, if there is one: o and c are read a step earlier
+ * than i, f and g. */
 INLINE void cells_backward(int halves, const Plan *p, long rows, const float *tape, const float *before,
-                           const float *c_first, const float *dh, float *d_cell, float *tanh_c, float *d_gates,
-                           float *sum, float *h_before) {
+                           const float *ahead, const float *c_first, const float *dh, float *d_cell, float *tanh_c,
+                           float *d_gates, float *sum, float *h_before) {
     const long group = halves ? 2 : 1, tile = LANES / group;
     for (long row = 0; row < rows; row += group) {
         const long j = row * tile;
-        const vec i = load(tape + 5 * j), f = load(tape + 5 * j + LANES), g = load(tape + 5 * j + 2 * LANES),
-                  o = load(tape + 5 * j + 3 * LANES), tc = load(tanh_c + j);
-        const vec c_before = before ? load(before + 5 * j + 4 * LANES) : load(c_first + j);
+        const vec i = load(tape + TAPE * j), f = load(tape + TAPE * j + LANES), g = load(tape + TAPE * j + 2 * LANES),
+                  o = load(tape + TAPE * j + 3 * LANES), tc = load(tanh_c + j);
+        const vec c_before = before ? load(before + TAPE * j + 4 * LANES) : load(c_first + j);
+        if (p->long_tape && ahead)
+            UNROLL for (int k = 0; k < TAPE; k++)
+                __builtin_prefetch((k < 3 ? before : ahead) + TAPE * j + k * LANES, 0, 2);
         const vec d_h = load_rows(dh + row * p->dh_stride, p->dh_stride, halves);
         const vec d_c = load(d_cell + j) + d_h * o * (1.f - tc * tc);
         vec d[4] = {d_c * g * i * (1.f - i), d_c * c_before * f * (1.f - f), d_c * i * (1.f - g * g),
@@ -504,9 +536,9 @@ INLINE void cells_backward(int halves, const Plan *p, long rows, const float *ta
             if (sum) store(sum + at, load(sum + at) + d[k]);
         }
         if (before) {
-            const vec tc_before = hyperbolic_tangent(c_before);
+            const vec o_before = load(before + TAPE * j + 3 * LANES), tc_before = hyperbolic_tangent(c_before);
             store(tanh_c + j, tc_before);
-            store_rows(h_before + row * p->z_stride, p->z_stride, halves, load(before + 5 * j + 3 * LANES) * tc_before);
+            store_rows(h_before + row * p->z_stride, p->z_stride, halves, o_before * tc_before);
         }
     }
 }
@@ -549,8 +581,8 @@ static void write_states(const Layer *l, const Plan *p, const Scratch *s, Block 
 
 static void forward_block(const Layer *l, const Plan *p, const Scratch *s, long number) {
     const Block b = block_number(l, p, number);
-    const long vectors = p->quad / LANES, tape_step = b.rows * p->tiles * p->tile * 5;
-    float *tape = l->tape ? l->tape + b.first * l->steps * p->tiles * p->tile * 5 : NULL;
+    const long vectors = p->quad / LANES, tape_step = b.rows * p->tiles * p->tile * TAPE;
+    float *tape = l->tape ? l->tape + b.first * l->steps * p->tiles * p->tile * TAPE : NULL;
     clear(s->z, 2 * p->block * p->z_stride);
     clear(s->cell, p->tiles * b.rows * p->tile);
     for (long row = 0; row < b.real; row++) {
@@ -573,7 +605,7 @@ static void forward_block(const Layer *l, const Plan *p, const Scratch *s, long 
             multiply(b.rows, vectors, 1, p->width - skipped, (Matrix){now + skipped, p->z_stride, 1, 0},
                      p->weights + (u * p->rows_of_w + skipped) * p->quad, p->streamed ? NULL : s->constant + 4 * at,
                      s->gates, p->quad);
-            float *kept = tape ? tape + t * tape_step + 5 * at : NULL;
+            float *kept = tape ? tape + t * tape_step + TAPE * at : NULL;
             if (p->tile == LANES)
                 cells(0, p, b.rows, s->gates, s->cell + at, next + u * p->tile, kept);
             else
@@ -581,6 +613,7 @@ static void forward_block(const Layer *l, const Plan *p, const Scratch *s, long 
         }
         write_states(l, p, s, b, t, next);
     }
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* another thread may go back: it shall find all that was streamed */
     for (long row = b.first; row < b.first + b.real && l->out; row++)
         clear_padding(l, row, l->out, l->out_batch, l->out_time, l->units);
 }
@@ -631,8 +664,8 @@ static void add_to_dw(const Plan *p, const Scratch *s, long first_of_w, long row
 
 static void backward_block(const Layer *l, const Plan *p, const Scratch *s, long number) {
     const Block b = block_number(l, p, number);
-    const long tape_step = b.rows * p->tiles * p->tile * 5, panel = p->capacity * p->quad;
-    const float *tape = l->tape + b.first * l->steps * p->tiles * p->tile * 5;
+    const long tape_step = b.rows * p->tiles * p->tile * TAPE, panel = p->capacity * p->quad;
+    const float *tape = l->tape + b.first * l->steps * p->tiles * p->tile * TAPE;
     clear(s->z, p->capacity * p->z_stride);
     clear(s->cell, p->tiles * b.rows * p->tile);
     clear(s->c_first, p->tiles * b.rows * p->tile);
@@ -641,7 +674,7 @@ static void backward_block(const Layer *l, const Plan *p, const Scratch *s, long
     for (long row = 0; row < b.real && l->c_first; row++)
         to_tiles(p, l->units, l->c_first + (b.first + row) * l->units, s->c_first, b.rows, row);
     for (long j = 0; j < p->tiles * b.rows * p->tile; j += LANES)
-        store(s->tanh_c + j, hyperbolic_tangent(load(tape + (b.steps - 1) * tape_step + 5 * j + 4 * LANES)));
+        store(s->tanh_c + j, hyperbolic_tangent(load(tape + (b.steps - 1) * tape_step + TAPE * j + 4 * LANES)));
 
     long filled = 0; /* rows of z and of the gates' gradients that wait to enter the weights' gradients */
     for (long t = b.steps - 1; t >= 0; t--) {
@@ -649,13 +682,14 @@ static void backward_block(const Layer *l, const Plan *p, const Scratch *s, long
         float *z = s->z + filled * p->z_stride, *d_gates = s->gates + filled * p->quad;
         for (long u = 0; u < p->tiles; u++) {
             const long at = u * b.rows * p->tile;
-            const float *now = tape + t * tape_step + 5 * at, *before = t ? now - tape_step : NULL;
+            const float *now = tape + t * tape_step + TAPE * at, *before = t ? now - tape_step : NULL,
+                        *ahead = t > 1 ? before - tape_step : NULL;
             float *sum = p->streamed ? NULL : s->constant + 4 * at;
             if (p->tile == LANES)
-                cells_backward(0, p, b.rows, now, before, s->c_first + at, s->dh + u * p->tile, s->cell + at,
+                cells_backward(0, p, b.rows, now, before, ahead, s->c_first + at, s->dh + u * p->tile, s->cell + at,
                                s->tanh_c + at, d_gates + u * panel, sum, z + u * p->tile);
             else
-                cells_backward(1, p, b.rows, now, before, s->c_first + at, s->dh + u * p->tile, s->cell + at,
+                cells_backward(1, p, b.rows, now, before, ahead, s->c_first + at, s->dh + u * p->tile, s->cell + at,
                                s->tanh_c + at, d_gates + u * panel, sum, z + u * p->tile);
         }
         read_again(l, p, b, t, z);

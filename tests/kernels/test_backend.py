@@ -152,6 +152,11 @@ def test_narrower_vectors(compiled, tmp_path, flags, lanes):
     assert (backend, width, right) == ("native", lanes, "True")
 
 
+def test_what_long_sequences_keep_goes_past_the_cache_and_comes_back(compiled, tmp_path):
+    (backend, _, right), _ = run(tmp_path, "native", LSTM_AE_CFLAGS="-DLONG_TAPE=0")  # all are long then
+    assert (backend, right) == ("native", "True")
+
+
 @pytest.mark.skipif(compiling.platform.machine() not in ("x86_64", "AMD64"), reason="flags of x86-64")
 def test_vectors_that_are_not_worth_it_are_left_to_torch(compiled, tmp_path):
     (backend, *_), said = run(tmp_path, "auto", LSTM_AE_CFLAGS="-march=x86-64")

@@ -34,22 +34,30 @@ def machine(steps: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(common @ mix + generator.normal(0, 0.05, (steps, len(CHANNELS))), columns=CHANNELS)
 
 
-def write(folder: Path) -> None:
-    """Write the files."""
-    normal, test = machine(10_000, 0), machine(8_000, 1)
-    test["label"], clean = 0, test.copy()
+def with_faults(clean: pd.DataFrame, count: int) -> pd.DataFrame:
+    """A copy with `count` faults, evenly spaced, and a column `label` that is 1 on their steps."""
+    made, steps = clean.assign(label=0), len(clean)
     generator = np.random.default_rng(2)
-    for i, start in enumerate(np.linspace(400, 7_400, FAULTS).astype(int)):
+    for i, start in enumerate(np.linspace(400, steps - 600, count).astype(int)):
         channel = CHANNELS[i % len(CHANNELS)]
         values = clean[channel].to_numpy()
-        others = generator.permutation(np.arange(100, 7_800))
+        others = generator.permutation(np.arange(100, steps - 200))
         others = others[np.abs(others - start) > 300]
         seams = np.abs(values[others] - values[start]) + np.abs(values[others + FAULT - 1] - values[start + FAULT - 1])
         other = others[seams.argmin()]
-        test.loc[start : start + FAULT - 1, channel] = values[other : other + FAULT]
-        test.loc[start : start + FAULT - 1, "label"] = 1
+        made.loc[start : start + FAULT - 1, channel] = values[other : other + FAULT]
+        made.loc[start : start + FAULT - 1, "label"] = 1
+    return made
+
+
+def write(folder: Path) -> None:
+    """Write the files; normal_1.csv and normal_5.csv hold so many percent of faulty steps."""
+    normal, test = machine(10_000, 0), with_faults(machine(8_000, 1), FAULTS)
     folder.mkdir(parents=True, exist_ok=True)
     normal.to_csv(folder / "normal.csv", index=False)
+    for percent in (1, 5):
+        faulty = with_faults(normal, round(len(normal) * percent / 100 / FAULT))
+        faulty[CHANNELS].to_csv(folder / f"normal_{percent}.csv", index=False)
     test.to_csv(folder / "test.csv", index=False)
     for channel in CHANNELS:
         normal[[channel]].to_csv(folder / f"normal_{channel}.csv", index=False)

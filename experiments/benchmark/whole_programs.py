@@ -25,8 +25,8 @@ PROGRAMS = {
     "synthetic_c": ["experiment=synthetic_c"],
     "synthetic_grid": ["-m", "sweep=synthetic_grid", "study_name=grid", "workers=1"],
     "digits": ["experiment=digits"],
-    "mnist_rows": ["experiment=mnist_rows"],
-    "mnist_pixels": ["experiment=mnist_pixels"],
+    "mnist_rows": ["experiment=mnist_rows", "trainer.max_epochs=5"],  # of 20
+    "mnist_pixels": ["experiment=mnist_pixels", "trainer.max_epochs=3"],  # of 30
 }
 
 

@@ -22,7 +22,7 @@ from pydantic import Field
 
 from lstm_ae.config import CONF
 from lstm_ae.config.rules import READING, Count, Text, validate_keys
-from lstm_ae.config.values import validate_all
+from lstm_ae.config.values import validate, validate_all
 from lstm_ae.console import run_command
 from lstm_ae.errors import UserError
 from lstm_ae.files import write_whole
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KEYS = READING | {
-    "input": Text | list[Text] | None,
+    "input": Text | Annotated[list[Text], Field(min_length=1)] | None,
     "label": Text | None,
     "stride": Count | None,
     "reduction": Literal["median", "mean"],
@@ -47,6 +47,7 @@ THRESHOLD_KEYS = {
     "quantile": Annotated[float, Field(ge=0, le=1)],
     "deviations": Annotated[float, Field(ge=0)],
 }
+SUMMARY_KEYS = ["file", "detector"]  # the first columns of the table over several files
 TABLES = (".csv", ".csv.gz", ".parquet", ".pq")  # what is read of a folder
 
 
@@ -73,11 +74,13 @@ def score(config: DictConfig) -> list[dict[str, Any]]:
         ConfigError: a value that is refused.
     """
     validate_keys(config, KEYS)
+    validate("threshold", config.threshold, dict)
     validate_all(config.threshold, THRESHOLD_KEYS, "threshold.")
     from lstm_ae.config.parts import validate_part  # late, as all that needs torch
 
     validate_part(config.scorer, "scorer")
     tasks = find_tasks(config)
+    refuse_others(tasks)
     done = {task: known for task in tasks if (known := finished(task, config)) is not None} if len(tasks) > 1 else {}
     if done:
         log.info("%d of %d files were scored before with these settings", len(done), len(tasks))
@@ -137,6 +140,31 @@ def find_tasks(config: DictConfig) -> list[Task]:
     ]
 
 
+def refuse_others(tasks: Sequence[Task]) -> None:
+    """Make sure that only files of earlier scorings will be overwritten.
+
+    Raises:
+        UserError: another file stands where one will be written.
+    """
+    from lstm_ae.data.table_writing import column_names
+    from lstm_ae.runs.output import refuse_foreign
+
+    for task in tasks:
+        for file in (task.beside(".json"), task.output, task.beside("_intervals.csv")):
+            refuse_foreign(file, lambda _, task=task: "depends_on" in found_before(task))
+    if len(tasks) > 1:
+        refuse_foreign(tasks[0].output.with_name("metrics.csv"), lambda path: column_names(path)[:2] == SUMMARY_KEYS)
+
+
+def found_before(task: Task) -> dict[str, Any]:
+    """What an earlier command wrote down of a task; nothing if there is no such file, or another one."""
+    try:
+        result = json.loads(task.beside(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return result if isinstance(result, dict) else {}
+
+
 def tables_in(folder: str) -> list[Path]:
     """The tables in a folder.
 
@@ -176,11 +204,8 @@ def fingerprint(task: Task, config: DictConfig) -> dict[str, Any]:
 
 def finished(task: Task, config: DictConfig) -> dict[str, Any] | None:
     """What an earlier command found of this task with the same settings; None if it is to be done."""
-    found = task.beside(".json")
-    if not (found.is_file() and task.output.is_file()):
-        return None
-    result: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
-    return result if result.get("depends_on") == fingerprint(task, config) else None
+    result = found_before(task)
+    return result if result.get("depends_on") == fingerprint(task, config) and task.output.is_file() else None
 
 
 def score_or_say(task: Task, config: DictConfig) -> dict[str, Any]:

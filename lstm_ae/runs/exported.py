@@ -28,6 +28,7 @@ BACKENDS: dict[Format, str] = {"onnx": "onnx", "torch": "scan"}
 Compute = Callable[[dict[str, Tensor]], list[np.ndarray]]  # named inputs -> outputs in their order
 OpenAxes = dict[str, dict[int, str]]  # of each input, the axes of any size, by name
 TOLERANCE = 1e-5  # of a file's outputs, beside PyTorch's: relative to the largest of them where that is above 1
+MARK = b"data_fingerprint"  # stands in the metadata of every file written here
 TRACED = 3  # sequences in the batch that an export is traced with; torch takes sizes 0 and 1 for constants
 
 

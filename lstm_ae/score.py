@@ -62,6 +62,10 @@ class Task(NamedTuple):
         """A file beside the table of scores: scores_intervals.csv for the ending `_intervals.csv`."""
         return self.output.with_name(self.output.name.removesuffix(self.output.suffix) + ending)
 
+    def wrote(self, _: Path) -> bool:
+        """Whether an earlier command wrote the files of this task: it left its settings beside them."""
+        return "depends_on" in found_before(self)
+
 
 def score(config: DictConfig) -> list[dict[str, Any]]:
     """Score what `config` says; several files or runs each for itself, `config.workers` at once, what is done left out.
@@ -151,7 +155,7 @@ def refuse_others(tasks: Sequence[Task]) -> None:
 
     for task in tasks:
         for file in (task.beside(".json"), task.output, task.beside("_intervals.csv")):
-            refuse_foreign(file, lambda _, task=task: "depends_on" in found_before(task))
+            refuse_foreign(file, task.wrote)
     if len(tasks) > 1:
         refuse_foreign(tasks[0].output.with_name("metrics.csv"), lambda path: column_names(path)[:2] == SUMMARY_KEYS)
 

@@ -1,5 +1,7 @@
 """What must hold of scaling, windows and splits, whatever the values and sizes."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from hypothesis import assume, given, settings
@@ -83,8 +85,9 @@ def test_windows_are_consecutive_rows_of_one_series_at_every_stride(made, stride
     mask = thin(usable, stride)
     assert mask.sum() >= usable.sum() // (stride + 1) * (not gone.any()) and not (mask & ~usable).any()
     assume(mask.any())
-    made = cut(panel, mask, shape, count, (np.zeros((len(mask), len(panel.features))),
-               np.ones((len(mask), len(panel.features)))), range(len(panel.features)), measure_by(False), False)  # fmt: skip
+    unit = np.zeros((len(mask), len(panel.features)))
+    columns = range(len(panel.features))
+    made = cut(panel, mask, shape, count, (unit, unit + 1), columns, measure_by(False), False)
     assert len(made.inputs) == mask.sum() and made.inputs.shape[1] == shape.length
     assert torch.isfinite(made.inputs).all()
     for inputs, row, time in zip(made.inputs.numpy(), made.series, made.time, strict=True):
@@ -130,7 +133,7 @@ def test_no_step_is_in_two_parts_unless_the_split_says_leaky(data):
         for row in range(series):
             ends = [np.flatnonzero(used[part][row]) for part in PARTS]
             ends = [places for places in ends if len(places)]
-            assert all(a[-1] < b[0] for a, b in zip(ends, ends[1:], strict=False))
+            assert all(a[-1] < b[0] for a, b in pairwise(ends))
 
 
 def covered(mask, span):

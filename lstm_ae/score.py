@@ -11,7 +11,7 @@ if __name__ == "__main__":
 import json
 import logging
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -47,7 +47,6 @@ THRESHOLD_KEYS = {
     "quantile": Annotated[float, Field(ge=0, le=1)],
     "deviations": Annotated[float, Field(ge=0)],
 }
-SUMMARY_KEYS = ["file", "detector"]  # the first columns of the table over several files
 TABLES = (".csv", ".csv.gz", ".parquet", ".pq")  # what is read of a folder
 
 
@@ -61,10 +60,6 @@ class Task(NamedTuple):
     def beside(self, ending: str) -> Path:
         """A file beside the table of scores: scores_intervals.csv for the ending `_intervals.csv`."""
         return self.output.with_name(self.output.name.removesuffix(self.output.suffix) + ending)
-
-    def wrote(self, _: Path) -> bool:
-        """Whether an earlier command wrote the files of this task: it left its settings beside them."""
-        return "depends_on" in found_before(self)
 
 
 def score(config: DictConfig) -> list[dict[str, Any]]:
@@ -153,20 +148,24 @@ def refuse_others(tasks: Sequence[Task]) -> None:
     from lstm_ae.data.table_writing import column_names
     from lstm_ae.runs.output import refuse_foreign
 
+    def has(columns: set[str]) -> Callable[[Path], bool]:
+        return lambda path: columns <= {*column_names(path)}
+
     for task in tasks:
-        for file in (task.beside(".json"), task.output, task.beside("_intervals.csv")):
-            refuse_foreign(file, task.wrote)
+        refuse_foreign(task.output, has({"score", "flag"}))
+        refuse_foreign(task.beside("_intervals.csv"), has({"peak", "peak_at"}))
+        refuse_foreign(task.beside(".json"), lambda path: "depends_on" in read_json(path))
     if len(tasks) > 1:
-        refuse_foreign(tasks[0].output.with_name("metrics.csv"), lambda path: column_names(path)[:2] == SUMMARY_KEYS)
+        refuse_foreign(tasks[0].output.with_name("metrics.csv"), has({"file", "detector"}))
 
 
-def found_before(task: Task) -> dict[str, Any]:
-    """What an earlier command wrote down of a task; nothing if there is no such file, or another one."""
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds; nothing if there is no such file, or something else in it."""
     try:
-        result = json.loads(task.beside(".json").read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return result if isinstance(result, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def tables_in(folder: str) -> list[Path]:
@@ -208,7 +207,7 @@ def fingerprint(task: Task, config: DictConfig) -> dict[str, Any]:
 
 def finished(task: Task, config: DictConfig) -> dict[str, Any] | None:
     """What an earlier command found of this task with the same settings; None if it is to be done."""
-    result = found_before(task)
+    result = read_json(task.beside(".json"))
     return result if result.get("depends_on") == fingerprint(task, config) and task.output.is_file() else None
 
 

@@ -12,10 +12,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import hydra
 from omegaconf import DictConfig
+from pydantic import Field
 
 from lstm_ae.config import CONF
 from lstm_ae.config.rules import READING, Count, Text, validate_keys
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KEYS = READING | {"input": Text | list[Text], "reconstruct": bool, "stride": Count | None}
+Inputs = Annotated[list[Text], Field(min_length=1)]
+KEYS = READING | {"input": Text | Inputs, "reconstruct": bool, "stride": Count | None}
 OWN = ("test", "val", "train")  # parts of the run's own data
 ARRAYS = (".npy", ".npz", ".ts")
 
@@ -45,7 +47,8 @@ def encode(config: DictConfig) -> Path:
     validate_keys(config, KEYS)
     import torch
 
-    from lstm_ae.data.table_writing import check_suffix, writing
+    from lstm_ae.data.table_writing import check_suffix, column_names, writing
+    from lstm_ae.runs.output import refuse_foreign
     from lstm_ae.runs.reopen import load_run
 
     given = [config.input] if isinstance(config.input, str) else list(config.input)
@@ -55,6 +58,10 @@ def encode(config: DictConfig) -> Path:
         run.directory.refuse_links()
     output = Path(config.output or run.directory.path / "contexts" / f"{stem.replace('*', '_')}.csv")
     check_suffix(output)
+    beside = output.with_name(f"{output.stem}_reconstructions{output.suffix}")
+    refuse_foreign(output, lambda path: not {"context", "context_0"}.isdisjoint(column_names(path)))
+    if config.reconstruct:
+        refuse_foreign(beside, lambda _: output.is_file())  # then both are of an earlier command
     threads = config.threads or run.config.threads
     if threads is not None:
         torch.set_num_threads(threads)
@@ -62,7 +69,6 @@ def encode(config: DictConfig) -> Path:
     first = next(parts, None)  # what cannot be read shows before anything is written
     if first is None:
         raise UserError(f"input={config.input}: no window in it has a value")
-    beside = output.with_name(f"{output.stem}_reconstructions{output.suffix}")
     sequences = steps = 0
     output.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as files:

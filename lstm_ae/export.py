@@ -36,7 +36,8 @@ def export(config: DictConfig) -> Path:
         UserError: there is no such run, its model cannot be exported, or the file is not right.
     """
     validate_keys(config, KEYS)
-    from lstm_ae.runs.exported import export_run
+    from lstm_ae.runs.exported import MARK, export_run
+    from lstm_ae.runs.output import refuse_foreign
     from lstm_ae.runs.reopen import load_run
 
     run = load_run(config.run)
@@ -46,6 +47,7 @@ def export(config: DictConfig) -> Path:
     output = Path(config.output or run.directory.path / f"model{suffix}")
     if output.suffix != suffix:
         raise ConfigError("output", output, f"must end in {suffix} (format={config.format})")
+    refuse_foreign(output, lambda path: MARK in path.read_bytes())
     output.parent.mkdir(parents=True, exist_ok=True)
     found = export_run(run, config.format, output)
     reader = "onnxruntime" if config.format == "onnx" else "torch.export"

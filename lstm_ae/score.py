@@ -11,7 +11,7 @@ if __name__ == "__main__":
 import json
 import logging
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -22,7 +22,7 @@ from pydantic import Field
 
 from lstm_ae.config import CONF
 from lstm_ae.config.rules import READING, Count, Text, validate_keys
-from lstm_ae.config.values import validate_all
+from lstm_ae.config.values import validate, validate_all
 from lstm_ae.console import run_command
 from lstm_ae.errors import UserError
 from lstm_ae.files import write_whole
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KEYS = READING | {
-    "input": Text | list[Text] | None,
+    "input": Text | Annotated[list[Text], Field(min_length=1)] | None,
     "label": Text | None,
     "stride": Count | None,
     "reduction": Literal["median", "mean"],
@@ -73,11 +73,13 @@ def score(config: DictConfig) -> list[dict[str, Any]]:
         ConfigError: a value that is refused.
     """
     validate_keys(config, KEYS)
+    validate("threshold", config.threshold, dict)
     validate_all(config.threshold, THRESHOLD_KEYS, "threshold.")
     from lstm_ae.config.parts import validate_part  # late, as all that needs torch
 
     validate_part(config.scorer, "scorer")
     tasks = find_tasks(config)
+    refuse_others(tasks)
     done = {task: known for task in tasks if (known := finished(task, config)) is not None} if len(tasks) > 1 else {}
     if done:
         log.info("%d of %d files were scored before with these settings", len(done), len(tasks))
@@ -137,6 +139,35 @@ def find_tasks(config: DictConfig) -> list[Task]:
     ]
 
 
+def refuse_others(tasks: Sequence[Task]) -> None:
+    """Make sure that only files of earlier scorings will be overwritten.
+
+    Raises:
+        UserError: another file stands where one will be written.
+    """
+    from lstm_ae.data.table_writing import column_names
+    from lstm_ae.runs.output import refuse_foreign
+
+    def has(columns: set[str]) -> Callable[[Path], bool]:
+        return lambda path: columns <= {*column_names(path)}
+
+    for task in tasks:
+        refuse_foreign(task.output, has({"score", "flag"}))
+        refuse_foreign(task.beside("_intervals.csv"), has({"peak", "peak_at"}))
+        refuse_foreign(task.beside(".json"), lambda path: "depends_on" in read_json(path))
+    if len(tasks) > 1:
+        refuse_foreign(tasks[0].output.with_name("metrics.csv"), has({"file", "detector"}))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds; nothing if there is no such file, or something else in it."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def tables_in(folder: str) -> list[Path]:
     """The tables in a folder.
 
@@ -176,11 +207,8 @@ def fingerprint(task: Task, config: DictConfig) -> dict[str, Any]:
 
 def finished(task: Task, config: DictConfig) -> dict[str, Any] | None:
     """What an earlier command found of this task with the same settings; None if it is to be done."""
-    found = task.beside(".json")
-    if not (found.is_file() and task.output.is_file()):
-        return None
-    result: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
-    return result if result.get("depends_on") == fingerprint(task, config) else None
+    result = read_json(task.beside(".json"))
+    return result if result.get("depends_on") == fingerprint(task, config) and task.output.is_file() else None
 
 
 def score_or_say(task: Task, config: DictConfig) -> dict[str, Any]:

@@ -123,13 +123,14 @@ def test_the_default_start_is_the_first_unseen_time_and_the_run_gets_the_files(t
     assert (trained / "forecasts" / "AMZN_2016-01-04_sliding.csv").exists() and not list(tmp_path.iterdir())
 
 
-def test_in_sample_times_are_refused_or_labelled(trained, tmp_path, monkeypatch):
+def test_in_sample_times_are_refused_or_labelled(trained, tmp_path, monkeypatch, capsys):
     arguments = [f"run={trained}", "start=2015-06-01", "steps=5", f"output={tmp_path}"]
     code, words = call(forecast_command.main, arguments, monkeypatch)
     assert code == 1 and "up to 2015-12-31; start at 2016-01-04 or later, or add in_sample=true" in words
     assert not list(tmp_path.iterdir())
-    monkeypatch.setattr("sys.argv", ["forecast", *arguments, "in_sample=true"])
+    monkeypatch.setattr("sys.argv", ["forecast", *arguments, "in_sample=true", "start=2015-05-31"])  # a Sunday
     forecast_command.main()
+    assert "no such time; the forecast begins at the next one, 2015-06-01" in "".join(capsys.readouterr())
     rows = table(tmp_path / "GOOGL_2015-06-01_sliding_in-sample.csv")
     assert {row["sample"] for row in rows} == {"in-sample"}
 

@@ -129,7 +129,7 @@ def validate_part(node: DictConfig, key: str) -> None:
             near = get_close_matches(name, options, n=1)
             raise ConfigError(
                 f"{key}.{name}", node._get_node(name),
-                f"{part.__name__} has no such option" + (f"; did you mean {near[0]}?" if near else "")
+                f"{part.__name__} has no such option" + (f"; did you mean {near[0]}?" if near else ".")
                 + " Remove it from the command line or, where an experiment sets it for another choice of the group, "
                 f"add ~{key}.{name}",
             )  # fmt: skip

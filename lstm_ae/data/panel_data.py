@@ -15,7 +15,7 @@ from pydantic import Field
 from lstm_ae.data.panel import Panel
 from lstm_ae.data.panel_scaling import SCALINGS, ScalingName, measure_by, range_columns, train_range
 from lstm_ae.data.panel_splits import PARTS, SPLITS, SplitName
-from lstm_ae.data.panel_windows import choose_windows, cut, full_windows, usable_windows, window_shape
+from lstm_ae.data.panel_windows import bytes_to_cut, choose_windows, cut, full_windows, usable_windows, window_shape
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.data.splitting import Fold, NumFolds, Portion
 from lstm_ae.errors import ConfigError
@@ -157,7 +157,8 @@ def panel_data(
                 "dataset.window", options.window, f"leaves no window of {shape.span} times in the {part} part"
             )
     windows = sum(int(mask.sum()) for mask in masks.values())
-    require(windows * shape.span * len(panel.features) * 4, "dataset.window", options.window, f"{windows:,} windows")
+    what = f"with dataset.stride={options.stride or 'null'}, {windows:,} windows"
+    require(bytes_to_cut(windows, shape.span, len(panel.features)), "dataset.window", options.window, what)
     if options.scaling == "train":
         ranges = train_range(panel.values, masks["train"], shape.span, columns, measure)
     names = () if classes is None else classes[1]

@@ -17,6 +17,7 @@ from lstm_ae.spec import Scaler
 
 Bounds = tuple[np.ndarray, np.ndarray]  # what is scaled to 0 and to 1
 Measure = Callable[[np.ndarray, Sequence[int]], Bounds]  # of values (..., times, features): (..., features) each
+RESOLUTION = 1e-6  # of a value: in single precision, which models read, eight steps; what differs by less is constant
 Past = np.ndarray  # (2, series), positions in time: where training ends, and where the test begins
 
 
@@ -38,7 +39,13 @@ def min_max(values: np.ndarray, columns: Sequence[int]) -> Bounds:
     """
     low = np.fmin.reduce(values, axis=-2)[..., list(columns)]
     high = np.fmax.reduce(values, axis=-2)[..., list(columns)]
-    return low, np.where(high == low, low + 1, high)
+    return low, apart(low, high)
+
+
+def apart(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """`high`; of constant values one unit above `low`, or as far as single precision can tell."""
+    least = RESOLUTION * np.abs(low)
+    return np.where(high - low <= least, low + np.maximum(least, 1), high)
 
 
 def mean_and_deviation(values: np.ndarray, columns: Sequence[int]) -> Bounds:
@@ -51,8 +58,7 @@ def mean_and_deviation(values: np.ndarray, columns: Sequence[int]) -> Bounds:
     with np.errstate(invalid="ignore"):  # of nothing, NaN
         mean = np.where(there, values, 0).sum(-2) / count
         deviation = np.sqrt(np.where(there, np.square(values - mean[..., None, :]), 0).sum(-2) / count)
-    deviation = np.where(deviation <= 1e-12 * np.abs(mean), 1, deviation)  # what rounding leaves of a constant
-    return mean[..., list(columns)], (mean + deviation)[..., list(columns)]
+    return mean[..., list(columns)], apart(mean, mean + deviation)[..., list(columns)]
 
 
 def measure_by(standardize: bool) -> Measure:

@@ -111,6 +111,11 @@ def thin(mask: np.ndarray, stride: int, shared: bool = True) -> np.ndarray:
     return mask & ((np.arange(mask.shape[1]) - first) % stride == 0)
 
 
+def bytes_to_cut(count: int, span: int, features: int) -> int:
+    """The memory that `cut` takes for so many windows, at the least: the result, and copies in double precision."""
+    return span * features * (4 * count + 16 * min(count, CHUNK))
+
+
 def choose_windows(mask: np.ndarray, count: int | None, seed: int) -> np.ndarray:
     """Keep `count` of the training windows, chosen at random; None keeps all.
 

@@ -15,6 +15,7 @@ from lstm_ae.data.table_files import expand, find_columns
 from lstm_ae.data.table_load import Table, is_anomalous, load, unclear
 from lstm_ae.data.table_words import describe_parts, describe_table
 from lstm_ae.errors import ConfigError, UserError
+from lstm_ae.memory import require
 from lstm_ae.spec import Count, Fraction, part
 
 log = logging.getLogger(__name__)
@@ -139,7 +140,11 @@ def check_lengths(table: Table, options: PanelOptions) -> None:
 
 
 def to_panel(table: Table) -> Panel:
-    """The rows as a panel: of shared times where the series fill most of it, else each series with its own times."""
+    """The rows as a panel: of shared times where the series fill most of it, else each series with its own times.
+
+    Raises:
+        ConfigError: one series is so much longer than the others that such a panel does not fit into memory.
+    """
     every = np.unique(table.times)
     count = len(table.names)
     shared = count == 1 or (table.columns.time is not None and len(every) * count * FILLED <= len(table.times))
@@ -147,6 +152,9 @@ def to_panel(table: Table) -> Panel:
         times, places = every, np.searchsorted(every, table.times)
     else:
         places = np.arange(len(table.series)) - table.starts[table.series]
+        longest, features = int(table.lengths.max()), table.values.shape[1]
+        what = f"making its {count:,} series as long as the longest, {longest:,} rows,"
+        require(count * longest * (9 * features + 8), "dataset.path", table.paths[0], what)
         times = np.full((count, table.lengths.max()), table.times[0])
         times[table.series, places] = table.times
     times = plain(times)

@@ -10,10 +10,12 @@ import pandas as pd
 
 from lstm_ae.data.table_files import SERIES, Columns, line_of, read_chunks
 from lstm_ae.errors import UserError
+from lstm_ae.memory import require
 
 # Labels of a step, in small letters; numbers are normal if they are 0.
 NORMAL = {"", "false", "no", "none", "nan", "normal"}
 ANOMALOUS = {"true", "yes", "anomaly", "anomalous", "abnormal"}
+COPIES = 2  # of all rows, at the least, once they are read: in one piece, and in order
 TOO_MANY_DUPLICATES = 0.1  # of a series' rows: then several series are in it that no column tells apart
 
 
@@ -77,19 +79,23 @@ def load(paths: Sequence[Path], columns: Columns, test_paths: Sequence[Path] = (
         test_paths: files that test.
 
     Raises:
-        UserError: a file or a row that cannot be used, or a series that both trains and tests at the same time.
+        UserError: a file or a row that cannot be used, rows that do not fit into memory, or a series that both trains
+            and tests at the same time.
     """
     files = [*paths, *test_paths]
     names: dict[str, int] = {}
     kinds: dict[str, int] = {}
     parts: list[tuple[np.ndarray, ...]] = []
     counts: dict[Path, int] = dict.fromkeys(files, 0)
+    held = 0  # bytes
     for path, chunk in _chunks(files, columns):
         series = _codes(chunk[columns.series or SERIES], names)
         time = np.arange(counts[path], counts[path] + len(chunk)) if columns.time is None else chunk[columns.time]
         label = _codes(chunk[columns.label], kinds) if columns.label in chunk else np.full(len(chunk), -1, np.int32)
         parts.append((series, np.asarray(time), chunk[list(columns.values)].to_numpy(), label))
         counts[path] += len(chunk)
+        held += sum(array.nbytes for array in parts[-1])
+        require(COPIES * held, "dataset.path", path, f"making a table of the first {sum(counts.values()):,} rows")
     series, times, values, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     del parts
     starts = np.concatenate([[0], np.cumsum(list(counts.values()))])

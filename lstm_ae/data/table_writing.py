@@ -1,5 +1,6 @@
 """Tables written a part at a time to CSV, Parquet or NumPy files, which appear once they are complete."""
 
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from lstm_ae.files import replacing
 
 Append = Callable[[pd.DataFrame], None]
 SUFFIXES = (".csv", ".parquet", ".npz")
+MAX_HEADER = 1_000_000  # characters of a line that names columns
 
 
 def check_suffix(path: Path) -> None:
@@ -23,6 +25,22 @@ def check_suffix(path: Path) -> None:
     """
     if path.suffix not in SUFFIXES:
         raise ConfigError("output", path, f"must end in {', '.join(SUFFIXES)}")
+
+
+def column_names(path: Path) -> list[str]:
+    """The columns of a table that stands at `path`, or the arrays of an `.npz` file; none if it is no such file."""
+    try:
+        if path.suffix == ".csv":
+            with path.open(encoding="utf-8") as file:
+                return file.readline(MAX_HEADER).rstrip("\n").split(",")
+        if path.suffix == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                return [name.removesuffix(".npy") for name in archive.namelist()]
+        from pyarrow.parquet import read_schema
+
+        return list(read_schema(path).names)
+    except (OSError, ValueError, zipfile.BadZipFile, ImportError):  # pyarrow's errors are ValueErrors
+        return []
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from lstm_ae.data.panel_scaling import RESOLUTION
 from lstm_ae.errors import UserError
 from lstm_ae.files import replacing
 from lstm_ae.kernels import use_backend
@@ -28,6 +29,7 @@ BACKENDS: dict[Format, str] = {"onnx": "onnx", "torch": "scan"}
 Compute = Callable[[dict[str, Tensor]], list[np.ndarray]]  # named inputs -> outputs in their order
 OpenAxes = dict[str, dict[int, str]]  # of each input, the axes of any size, by name
 TOLERANCE = 1e-5  # of a file's outputs, beside PyTorch's: relative to the largest of them where that is above 1
+MARK = b"data_fingerprint"  # stands in the metadata of every file written here
 TRACED = 3  # sequences in the batch that an export is traced with; torch takes sizes 0 and 1 for constants
 
 
@@ -116,13 +118,19 @@ class InOriginalUnits(nn.Module):
             count = there.sum(1, keepdim=True).clamp(min=1)
             low = known.masked_fill(~there, 0).sum(1, keepdim=True) / count
             deviation = ((known - low).square().masked_fill(~there, 0).sum(1, keepdim=True) / count).sqrt()
-            high = low + torch.where(deviation <= 1e-12 * low.abs(), 1, deviation)
+            high = apart(low, low + deviation)
         else:
             low = known.masked_fill(~there, torch.inf).amin(1, keepdim=True)
             high = known.masked_fill(~there, -torch.inf).amax(1, keepdim=True)
-            high = torch.where(high == low, low + 1, high)
+            high = apart(low, high)
         low, high = low.masked_fill(nothing, 0), high.masked_fill(nothing, 1)
         return low[..., self.columns].float(), high[..., self.columns].float()
+
+
+def apart(low: Tensor, high: Tensor) -> Tensor:
+    """As `panel_scaling.apart`."""
+    least = RESOLUTION * low.abs()
+    return torch.where(high - low <= least, low + least.clamp(min=1), high)
 
 
 def one_length_because(model: Autoencoder) -> str | None:

@@ -2,6 +2,7 @@
 
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from lstm_ae.errors import UserError
@@ -43,6 +44,24 @@ def check_target(target: str, kind: str, force: bool) -> None:
                 f"--{kind}={target}: holds something that compare did not write there; choose another file, or add "
                 "--force to replace it"
             )
+
+
+def refuse_foreign(path: Path, ours: Callable[[Path], bool]) -> None:
+    """Make sure that writing to `path` destroys nothing but an earlier result of the same command.
+
+    Args:
+        path: what `output` names, or a file beside it.
+        ours: whether a file with something in it is such a result.
+
+    Raises:
+        UserError: a link, a folder or a device is there, or a file of anybody else's.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise UserError(f"output={path}: is a link, a folder or a device; name a file")
+    if path.is_file() and path.stat().st_size > 0 and not ours(path):
+        raise UserError(
+            f"output={path}: holds something that this command did not write; choose another file, or remove that one"
+        )
 
 
 def write_target(target: str, text: str) -> None:

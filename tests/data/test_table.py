@@ -228,9 +228,21 @@ def test_a_stride_keeps_windows_in_bounds(tmp_path, monkeypatch):
     monkeypatch.setattr("lstm_ae.data.panel_data.MANY_WINDOWS", 40)
     data = load(written(tmp_path, made()))
     assert 20 < len(data.train) <= 40 and len(load(written(tmp_path, made()), "dataset.stride=1").train) == 105
-    monkeypatch.setattr("lstm_ae.memory.available", lambda: 5000)
-    with pytest.raises(UserError, match=r"^dataset\.window=8: is too large: .* windows would need"):
+    monkeypatch.setattr("lstm_ae.memory.available", lambda: 30_000)
+    with pytest.raises(UserError, match=r"^dataset\.window=8: is too large: with dataset.stride=1, .* windows would"):
         load(written(tmp_path, made()), "dataset.stride=1")
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_it_is_made(tmp_path, monkeypatch):
+    table = made(series=1)
+    rest = table.iloc[:2].assign(room="B")  # a series of two rows, which would be padded to the length of the other
+    monkeypatch.setattr("lstm_ae.memory.available", lambda: 1000)
+    with pytest.raises(UserError, match=r"log\.csv: is too large: making a table of the first 62 rows would need"):
+        load(written(tmp_path, pd.concat([table, rest])))
+    monkeypatch.setattr("lstm_ae.data.table_load.require", lambda *_: None)
+    many = [table, *(rest.assign(room=str(i)) for i in range(50))]
+    with pytest.raises(UserError, match=r"its 51 series as long as the longest, 60 rows, would need"):
+        load(written(tmp_path, pd.concat(many)))
 
 
 def test_what_was_understood_is_said(tmp_path, caplog):

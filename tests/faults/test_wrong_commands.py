@@ -11,16 +11,20 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from lstm_ae import compare, evaluate, forecast, train
+from lstm_ae import compare, encode, evaluate, export, forecast, score, train
 from lstm_ae.config import CONF
 from lstm_ae.runs.directory import RunDirectory
 from tests.commands import TINY_SYNTHETIC, call
 
-MAINS = {"train": train.main, "evaluate": evaluate.main, "forecast": forecast.main, "compare": compare.main}
+MAINS = {
+    "train": train.main, "evaluate": evaluate.main, "forecast": forecast.main, "compare": compare.main,
+    "encode": encode.main, "score": score.main, "export": export.main,
+}  # fmt: skip
 MAX_LINES = 8
 TO_THE_MODEL = ("monitor=", "weights=", "cross_validation=1000")  # found only once data and model are made
 
-# The command line, then what its message must say. {run} is a finished run, {NAME} a file of `damaged_files`.
+# The command line, then what its message must say. {run} is a finished run, {table} one on a table, {NAME} a run of
+# DAMAGED or a file of FILES.
 TRAIN = [
     # keys that do not exist
     ("hidden_size=4", "model.hidden_size"),
@@ -235,6 +239,123 @@ FORECAST = [
     ("run={run} symbol=X", "symbol=X series=X"),
     ("run={run} start=5", "start=5 a text"),
 ]
+# Of the three commands that write a file: the run, where the file goes, and what lies there already.
+WRITE = [
+    ("", "run=??? needs a value"),
+    ("run=null", "run=null a text"),
+    ("run=nowhere", "nowhere not a run directory"),
+    ("run={file}", "not a run directory"),
+    ("run={run} output=5", "output=5 a text"),
+    ("run={run} nonsense=1", "nonsense"),
+    ("--nonsense", "nonsense"),
+]
+BROKEN = [
+    ("run={no_best}", "best.pt no such checkpoint"),
+    ("run={cut}", "best.pt not a readable checkpoint last.pt beside it is whole"),
+    ("run={zipped}", "best.pt not a readable checkpoint compressed"),
+    ("run={other_model}", "best.pt does not fit the model"),
+    ("run={huge_spec}", "too large GB"),
+    ("run={bomb}", "config.yaml not a config"),
+    ("run={no_config}", "not a run directory"),
+    ("run={calling}", "no part that a config may name"),
+]
+ENCODE = [
+    *WRITE,
+    *BROKEN,
+    ("run={linked}", "symbolic link"),
+    ("run={run} input=nowhere.csv", "nowhere.csv no such file"),
+    ("run={run} input=5", "input=5 a text"),
+    ("run={run} input=[]", "input=[] not empty"),
+    ("run={run} input={sweep}", "is a folder"),
+    ("run={run} input={good.csv}", "synthetic reads no tables dataset=table"),
+    ("run={table} input='*.xyz'", "*.xyz no such file"),
+    ("run={table} input=[{good.csv},nowhere.csv]", "nowhere.csv no such file"),
+    ("run={table} input={empty.csv}", "empty.csv the file is empty"),
+    ("run={table} input={header.csv}", "header.csv no rows"),
+    ("run={table} input={words.csv}", "words.csv line 2 'a' 'x' no number"),
+    ("run={table} input={no_b.csv}", "no_b.csv no column 'b'"),
+    ("run={table} input={noise.csv}", "noise.csv not UTF-8"),
+    ("run={table} input={noise.parquet}", "noise.parquet"),
+    ("run={table} input={short.csv}", "short.csv 10 rows longest series has 2"),
+    ("run={run} input={noise.npy}", "noise.npy not a readable NumPy file"),
+    ("run={run} input={words.ts}", "words.ts line 2 'x' no number"),
+    ("run={run} input=[a.npy,b.npy]", "one at a time"),
+    ("run={table} input={good.csv} stride=0", "stride=0 >= 1"),
+    ("run={table} input={good.csv} stride=1000", "stride=1000 at most 10"),
+    ("run={run} reconstruct=maybe", "reconstruct=maybe true or false"),
+    ("run={run} device=gpu", "device=gpu auto, cpu, cuda"),
+    ("run={run} output=contexts", "output=contexts .csv, .parquet, .npz"),
+    ("run={run} output=/dev/null", "output=/dev/null .csv"),
+    ("run={run} output=/proc/nobody/x.csv", "/proc/nobody cannot be written"),
+    ("run={run} output={file}/x.csv", "cannot be written"),
+    ("run={run} output={mine.csv}", "mine.csv did not write"),
+    ("run={run} output={noise.parquet}", "noise.parquet did not write"),
+    ("run={run} output={mine.npz}", "mine.npz did not write"),
+    ("run={run} output={link.csv}", "link.csv is a link"),
+    ("run={run} output={pipe.csv}", "pipe.csv a device"),
+    ("run={run} output={run}/metrics.csv", "metrics.csv did not write"),
+    ("run={run} output={new.csv} reconstruct=true", "new_reconstructions.csv did not write"),
+]  # fmt: skip
+SCORE = [
+    *WRITE,
+    *[(f"{line} input={{good.csv}}", words) for line, words in BROKEN],
+    ("run={linked} input={good.csv}", "symbolic link"),
+    ("run={run}", "reads no table input=FILE"),
+    ("run={run} input={good.csv}", "synthetic reads no tables dataset=table"),
+    ("run={table} input=nowhere.csv", "nowhere.csv no such file"),
+    ("run={table} input=5", "input=5 a text"),
+    ("run={table} input=[]", "input=[] not empty"),
+    ("run={table} input={sweep}", "holds no table"),
+    ("run={table} input={empty.csv}", "empty.csv the file is empty"),
+    ("run={table} input={header.csv}", "header.csv no rows"),
+    ("run={table} input={words.csv}", "words.csv line 2 'a' 'x' no number"),
+    ("run={table} input={no_b.csv}", "no_b.csv no column 'b'"),
+    ("run={table} input={noise.csv}", "noise.csv not UTF-8"),
+    ("run={table} input={noise.npy}", "noise.npy not a table"),
+    ("run={table} input={short.csv}", "short.csv 10 steps longest series has 2"),
+    ("run={table} stride=0", "stride=0 >= 1"),
+    ("run={table} stride=1000", "stride=1000 at most 10"),
+    ("run={table} reduction=max", "reduction=max median, mean"),
+    ("run={table} smooth=0", "smooth=0 >= 1"),
+    ("run={table} buffer=-1", "buffer=-1 >= 0"),
+    ("run={table} workers=0", "workers=0 >= 1"),
+    ("run={table} label=nonsense", "label=nonsense no such column"),
+    ("run={table} threshold=null", "threshold=null group of keys"),
+    ("run={table} threshold.method=nonsense", "threshold.method=nonsense quantile, deviations, oracle_f1"),
+    ("run={table} threshold.method=oracle_f1", "oracle_f1 label="),
+    ("run={table} threshold.quantile=2", "threshold.quantile=2 <= 1"),
+    ("run={table} threshold.scores=test", "threshold.scores=test validation, input"),
+    ("run={table} scorer=nonsense", "scorer/nonsense gaussian"),
+    ("run={table} scorer=null", "scorer=null"),
+    ("run={table} scorer._target_=os.system", "scorer._target_=os.system no part"),
+    ("run={table} +scorer.x=1", "scorer.x=1 no such option"),
+    ("run={table} output=scores", "output=scores .csv or .parquet"),
+    ("run={table} output=/proc/nobody/x.csv", "/proc/nobody cannot be written"),
+    ("run={table} output={file}/x.csv", "cannot be written"),
+    ("run={table} output={mine.csv}", "mine.csv did not write"),
+    ("run={table} output={good.csv}", "good.csv did not write"),
+    ("run={table} output={noise.parquet}", "noise.parquet did not write"),
+    ("run={table} output={link.csv}", "link.csv is a link"),
+    ("run={table} output={pipe.csv}", "pipe.csv a device"),
+    ("run={table} output={table}/metrics.csv", "metrics.csv did not write"),
+    ("run={table} output={table}/summary.csv", "summary.json did not write"),
+    ("run={table} input=[{good.csv},{short.csv}] output={table}", "metrics.csv did not write"),
+]
+EXPORT = [
+    *WRITE,
+    *BROKEN,
+    ("run={linked}", "symbolic link"),
+    ("run={run} format=tensorflow", "format=tensorflow onnx, torch"),
+    ("run={run} device=cpu", "device format"),
+    ("run={run} output=model", "output=model .onnx"),
+    ("run={run} output=x.pt2", "output=x.pt2 .onnx"),
+    ("run={run} format=torch output=x.onnx", "output=x.onnx .pt2"),
+    ("run={run} output=/proc/nobody/x.onnx", "/proc/nobody cannot be written"),
+    ("run={run} output={file}/x.onnx", "cannot be written"),
+    ("run={run} output={mine.onnx}", "mine.onnx did not write"),
+    ("run={run} format=torch output={mine.pt2}", "mine.pt2 did not write"),
+    ("run={run} output={link.onnx}", "link.onnx is a link"),
+]
 COMPARE = [
     ("", "which runs?"),
     ("nowhere", "nowhere no such directory"),
@@ -270,10 +391,16 @@ CASES = [
     *[("evaluate", *case) for case in EVALUATE],
     *[("forecast", *case) for case in FORECAST],
     *[("compare", *case) for case in COMPARE],
+    *[("encode", *case) for case in ENCODE],
+    *[("score", *case) for case in SCORE],
+    *[("export", *case) for case in EXPORT],
 ]
-
-
-LONG = {i for i, case in enumerate(CASES) if case[0] == "train" and i % 5 in (1, 3)}  # the others are enough every day
+# What is enough now and then: two of five command lines that train, and damage that `evaluate` sees every day.
+LONG = {
+    i for i, (command, line, _) in enumerate(CASES)
+    if (command == "train" and i % 5 in (1, 3))
+    or (command in ("encode", "score", "export") and line.split(" ")[0] in dict(BROKEN))
+}  # fmt: skip
 
 
 def flip(path: Path) -> None:
@@ -341,6 +468,23 @@ DAMAGED = (
 )  # fmt: skip
 
 
+# Files that stand ready: some to be read, some that nobody may write over.
+FILES = {
+    "file": "mine\n",
+    "good.csv": "time,a,b\n" + "".join(f"{i},{i % 7},{i % 5}\n" for i in range(200)),
+    "empty.csv": "",
+    "header.csv": "time,a,b\n",
+    "words.csv": "time,a,b\n0,x,y\n1,z,w\n",
+    "no_b.csv": "time,a\n0,1\n1,2\n",
+    "short.csv": "time,a,b\n0,1,2\n1,2,3\n",
+    "words.ts": "@data\n1,2,x\n",
+    **dict.fromkeys(("mine.csv", "new_reconstructions.csv"), "name,phone\nAnna,1\n"),
+    **dict.fromkeys(("mine.onnx", "mine.pt2", "mine.npz"), "mine\n"),
+    **dict.fromkeys(("noise.csv", "noise.parquet"), bytes(range(256)) * 20),
+    "noise.npy": b"\x93NUMPY" + bytes(range(100, 200)),
+}
+
+
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
     """A finished run, copies of it with damage, and a file that is nobody's table."""
@@ -353,8 +497,22 @@ def places(tmp_path_factory):
     run.config.with_name("overrides.yaml").write_text(OmegaConf.to_yaml(list(TINY_SYNTHETIC)))
     with run.recording():
         train.train(config, run)
-    found = {"run": run.path, "sweep": root / "sweep", "file": root / "file"}
-    (root / "file").write_text("mine\n")
+    found = {"run": run.path, "sweep": root / "sweep", "table": root / "table"}
+    for name, content in FILES.items():
+        found[name] = root / name
+        found[name].write_bytes(content if isinstance(content, bytes) else content.encode())
+    for name, target in (("link.csv", "mine.csv"), ("link.onnx", "nowhere")):
+        found[name] = root / name
+        found[name].symlink_to(root / target)
+    found["new.csv"], found["pipe.csv"] = root / "new.csv", root / "pipe.csv"
+    os.mkfifo(found["pipe.csv"])
+    on_table = ("dataset=table", f"dataset.path={root}/good.csv", "dataset.time=time", "dataset.window=10")
+    RunDirectory(found["table"]).config.parent.mkdir(parents=True)
+    with initialize_config_dir(CONF):
+        config = compose("config", [*on_table, "model.hidden_size=3", "trainer.max_epochs=1", "threads=1"])
+    OmegaConf.save(config, RunDirectory(found["table"]).config)
+    with RunDirectory(found["table"]).recording():
+        train.train(config, RunDirectory(found["table"]))
     for kind in DAMAGED:
         found[kind] = shutil.copytree(run.path, root / kind)
         damage(found[kind], kind)
@@ -382,7 +540,7 @@ def test_a_wrong_command_ends_in_a_few_lines(command, line, words, places, tmp_p
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LSTM_AE_ALLOW", raising=False)
     before = tree(places["file"].parent)
-    given = shlex.split(re.sub(r"(?<!\$)\{(\w+)\}", lambda found: str(places[found[1]]), line))
+    given = shlex.split(re.sub(r"(?<!\$)\{([\w.]+)\}", lambda found: str(places[found[1]]), line))
     given += TINY_SYNTHETIC if line.startswith(TO_THE_MODEL) else ()
     code, said = call(MAINS[command], given, monkeypatch)
     said = said or capsys.readouterr().err  # argparse prints for itself

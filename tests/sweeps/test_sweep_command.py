@@ -105,6 +105,7 @@ def test_ctrl_c_in_a_wrapper_stops_the_workers_and_is_no_failure(tmp_path):
         (["-m", "sweep=search"], "nothing to vary"),
         (["-m", "sweep=search", "optimizer.lr=interval(1,0.1)"], "optimizer.lr=interval(1,0.1): cannot be searched"),
         (["-m", "sweep=synthetic_tpe", "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: must be"),
+        (["-m", "sweep=synthetic_tpe", "hydra.sweeper.max_failure_rate=x"], "max_failure_rate=x: must be"),
         (["-m", "sweep=synthetic_tpe", "hydra.sweeper.storage=foo"], "hydra.sweeper.storage=foo: must be"),
         (["-m", "sweep=synthetic_tpe", "monitor=[val/loss,val/accuracy]"], "mode=min"),
         (["-m", "sweep=synthetic_tpe", "study_name=../../else"], "study_name=../../else"),

@@ -26,6 +26,7 @@ from lstm_ae.anomalies.results import (
 from lstm_ae.anomalies.rows import ScoredRows, score_rows
 from lstm_ae.config.build import build_data, choose_device
 from lstm_ae.config.parts import build_part
+from lstm_ae.config.trimming import FIRST_PASS, without_worst
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.data.table_files import Columns
 from lstm_ae.errors import UserError
@@ -104,6 +105,8 @@ def _open_run(
     if threads is not None:
         torch.set_num_threads(threads)
     data = build_data(run.config, torch.device("cpu"))
+    if data.trim:  # the naive detectors see the windows that the network was trained on, no others
+        data = without_worst(run.config, data, run.directory.path / FIRST_PASS)
     if stride is not None and stride > data.spec.length:
         raise UserError(f"stride={stride}: must be at most {data.spec.length}, the steps of the run's windows")
     network = Network(run.model.to(choose_device(device)), data, stride)

@@ -68,11 +68,11 @@ class Scored:
         if short:
             yield (f"{len(short)} of {len(rows.names)} series are shorter than a window of {span} rows and have no "
                    f"score: {', '.join(short[:5])}{' ...' if len(short) > 5 else ''}")  # fmt: skip
-        missing = int(np.isnan(rows.values).sum())
+        missing = rows.count(lambda block: np.isnan(rows.values[block]))
         if missing:
             how = "as missing" if self.opened.run.spec.masked else "filled by interpolation within each window"
             yield f"{missing:,} values are missing; the network reads them {how}, and they count in no score"
-        low, high = np.nanmin(rows.values, 0), np.nanmax(rows.values, 0)
+        low, high = rows.ranges()
         constant = [name for name, same in zip(self.columns.values, low == high, strict=True) if same]
         if constant:
             yield f"constant in this input: {', '.join(constant)}"
@@ -173,10 +173,10 @@ def score_tables(run: Path, paths: Sequence[Path], output: Path, array: Path, se
         "channels": list(detectors.network.channels),
         "window": opened.run.spec.length,
         "windows_per_step": int(rows.windows.max()),
-        "rows_without_whole_window": int((rows.windows == 0).sum()),
-        "rows_without_score": int(np.isnan(rows.scores[:, 0]).sum()),
+        "rows_without_whole_window": rows.count(lambda block: rows.windows[block] == 0),
+        "rows_without_score": rows.count(lambda block: np.isnan(rows.scores[block, 0])),
         "thresholds": {name: asdict(one) for name, one in thresholds.items()},
-        "flagged": {name: int((rows.scores[:, places[name]] > one.value).sum()) for name, one in thresholds.items()},
+        "flagged": {name: rows.above(places[name], one.value) for name, one in thresholds.items()},
         "intervals": len(intervals),
         "anomalous_rows": None if rows.labels is None else int(rows.labels.sum()),
         "vus_buffer": buffer if metrics else None,

@@ -240,19 +240,21 @@ def test_a_run_that_reads_which_values_are_missing_and_many_runs_at_once(folder,
         assert (scores["score/load"].isna() == table["load"].isna()).all() and scores["score"].notna().all()
 
 
-def test_a_constant_channel_and_labels_of_one_kind_are_said(score, tmp_path):
-    labelled().assign(load=1.0, fault=0).to_csv(tmp_path / "still.csv", index=False)
+def test_a_constant_channel_labels_of_one_kind_and_columns_that_are_not_read_are_said(score, tmp_path):
+    labelled().assign(load=1.0, fault=0, humidity=0.5).to_csv(tmp_path / "still.csv", index=False)
     said = score(f"input={tmp_path}/still.csv", f"output={tmp_path}/scores.csv", "label=fault")
+    assert "columns that the run was not trained on are not read: humidity" in said
     assert "constant in this input: load" in said and "all rows are labelled normal, so there are no metrics" in said
 
 
-def test_labelled_anomalies_in_training_are_said(folder, tmp_path, monkeypatch, capsys):
-    labelled(800).to_csv(tmp_path / "dirty.csv", index=False)
+def test_labelled_anomalies_and_a_constant_channel_in_training_are_said(folder, tmp_path, monkeypatch, capsys):
+    labelled(800).assign(load=0.1).to_csv(tmp_path / "dirty.csv", index=False)
     train(tmp_path / "run", f"dataset.path={tmp_path}/dirty.csv", "dataset.label=fault")
     monkeypatch.setattr("sys.argv", ["score", f"run={tmp_path}/run"])
     score_command.main()
     said = capsys.readouterr().out
     assert "training windows hold steps that are labelled anomalous" in said and "VUS-PR" in said
+    assert "constant in training, so that any other value is anomalous: load" in said
     assert (tmp_path / "run" / "scores" / "dirty.csv").exists()
 
 

@@ -28,7 +28,7 @@ from lstm_ae.config.build import build_data, choose_device
 from lstm_ae.config.parts import build_part
 from lstm_ae.config.trimming import FIRST_PASS, without_worst
 from lstm_ae.data.sequence_data import SequenceData
-from lstm_ae.data.table_files import Columns
+from lstm_ae.data.table_files import Columns, header
 from lstm_ae.errors import UserError
 from lstm_ae.runs.cutting import table_columns
 from lstm_ae.runs.reopen import Run, load_run
@@ -61,6 +61,9 @@ class Scored:
     def complaints(self) -> Iterator[str]:
         """What a reader of the scores has to know, in a sentence each."""
         rows, span = self.rows, self.opened.detectors.network.cut.span
+        if self.facts["columns_not_read"]:
+            others = ", ".join(self.facts["columns_not_read"])
+            yield f"columns that the run was not trained on are not read: {others}"
         if self.facts["rows_without_whole_window"]:
             yield (f"{self.facts['rows_without_whole_window']:,} rows at the ends of series are covered by no whole "
                    "window: the first or the last one scores them")  # fmt: skip
@@ -114,11 +117,13 @@ def _open_run(
     part: DictConfig = OmegaConf.create(json.loads(scorer))
     detectors = fit_detectors(network, data, held_out, lambda: build_part(part, "scorer"))
     validation = validation_scores(detectors, held_out, reduction, smooth)
-    return OpenRun(run, data, detectors, held_out, validation, tuple(complaints(run, data)))
+    return OpenRun(run, data, detectors, held_out, validation, tuple(complaints(run, data, network)))
 
 
-def complaints(run: Run, data: SequenceData) -> Iterator[str]:
+def complaints(run: Run, data: SequenceData, network: Network) -> Iterator[str]:
     """What is wrong with the run's own data for the purpose, in a sentence each."""
+    if network.constant:
+        yield f"constant in training, so that any other value is anomalous: {', '.join(network.constant)}"
     if data.spec.leaky:
         yield (f"the run was trained with {', '.join(data.spec.leaky)}, so its validation part overlaps what it was "
                "trained on: errors there, and thresholds from them, are too small")  # fmt: skip
@@ -165,9 +170,11 @@ def score_tables(run: Path, paths: Sequence[Path], output: Path, array: Path, se
         metrics, buffer = compare_detectors(detectors, rows, thresholds, settings.buffer)
     intervals = write_scores(output, columns, detectors, rows, thresholds[NETWORK])
     places = score_columns(detectors)
+    known = {*columns.values, columns.series, columns.time, columns.label}
     facts = {
         "run": str(run),
         "input": [str(path) for path in paths],
+        "columns_not_read": [name for name in header(paths[0]) if name not in known],
         "rows": len(rows.series),
         "series": len(rows.names),
         "channels": list(detectors.network.channels),

@@ -41,6 +41,7 @@ def measure_again(config: DictConfig) -> dict[str, float]:
     import torch
 
     from lstm_ae.config.build import build_data, build_objective, choose_device
+    from lstm_ae.config.trimming import FIRST_PASS, without_worst
     from lstm_ae.evaluation.measure import evaluate
     from lstm_ae.evaluation.table import results_table
     from lstm_ae.figures.run import draw_run, run_title
@@ -51,6 +52,8 @@ def measure_again(config: DictConfig) -> dict[str, float]:
     if threads is not None:
         torch.set_num_threads(threads)
     data = build_data(run.config, choose_device(config.device))
+    if data.trim:
+        data = without_worst(run.config, data, run.directory.path / FIRST_PASS)
     best_epoch = int(run.history[-1]["epoch"])  # the history of best.pt ends with its own epoch
     log.info("%s: the checkpoint of epoch %d", run.directory.path, best_epoch)
     result = evaluate(run.model, build_objective(run.config), data)

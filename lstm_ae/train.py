@@ -82,9 +82,9 @@ def train(
     data = build.build_data(config, device)
     stop_if_asked()
     if data.trim:
-        from lstm_ae.config.trimming import trimmed
+        from lstm_ae.config.trimming import FIRST_PASS, trimmed
 
-        data = trimmed(config, data, directory.path / "first_pass")
+        data = trimmed(config, data, directory.path / FIRST_PASS)
     batch = min(data.batch_size, len(data.train))
     check_size(config, data.spec.length, data.spec.input_features, batch)
     model = build.build_model(config, data.spec, data.train.inputs)

@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 
 from lstm_ae import score as score_command
 from lstm_ae.config import CONF, build
-from lstm_ae.config.trimming import trimmed
+from lstm_ae.config.trimming import FIRST_PASS, trimmed
+from lstm_ae.evaluation.scoring import open_run
 from lstm_ae.figures import anomalies as figures
 from tests.commands import TINY_SYNTHETIC, call
 
@@ -46,6 +47,8 @@ def train(run, *overrides, epochs=1, basis=None):
     OmegaConf.save(config, run / ".hydra" / "config.yaml")
     device = build.prepare_process(config)
     data = build.build_data(config, device)
+    if data.trim:
+        data = trimmed(config, data, run / FIRST_PASS)
     model = build.build_model(config, data.spec, data.train.inputs)
     parts = build.build_training(config, model)
     build.build_trainer(config).fit(
@@ -237,19 +240,21 @@ def test_a_run_that_reads_which_values_are_missing_and_many_runs_at_once(folder,
         assert (scores["score/load"].isna() == table["load"].isna()).all() and scores["score"].notna().all()
 
 
-def test_a_constant_channel_and_labels_of_one_kind_are_said(score, tmp_path):
-    labelled().assign(load=1.0, fault=0).to_csv(tmp_path / "still.csv", index=False)
+def test_a_constant_channel_labels_of_one_kind_and_columns_that_are_not_read_are_said(score, tmp_path):
+    labelled().assign(load=1.0, fault=0, humidity=0.5).to_csv(tmp_path / "still.csv", index=False)
     said = score(f"input={tmp_path}/still.csv", f"output={tmp_path}/scores.csv", "label=fault")
+    assert "columns that the run was not trained on are not read: humidity" in said
     assert "constant in this input: load" in said and "all rows are labelled normal, so there are no metrics" in said
 
 
-def test_labelled_anomalies_in_training_are_said(folder, tmp_path, monkeypatch, capsys):
-    labelled(800).to_csv(tmp_path / "dirty.csv", index=False)
+def test_labelled_anomalies_and_a_constant_channel_in_training_are_said(folder, tmp_path, monkeypatch, capsys):
+    labelled(800).assign(load=0.1).to_csv(tmp_path / "dirty.csv", index=False)
     train(tmp_path / "run", f"dataset.path={tmp_path}/dirty.csv", "dataset.label=fault")
     monkeypatch.setattr("sys.argv", ["score", f"run={tmp_path}/run"])
     score_command.main()
     said = capsys.readouterr().out
     assert "training windows hold steps that are labelled anomalous" in said and "VUS-PR" in said
+    assert "constant in training, so that any other value is anomalous: load" in said
     assert (tmp_path / "run" / "scores" / "dirty.csv").exists()
 
 
@@ -296,15 +301,19 @@ def test_a_run_without_names_of_channels_is_refused(tmp_path, monkeypatch):
 
 
 def test_labelled_windows_are_left_out_of_training_on_request_and_the_worst_are_trimmed(tmp_path):
+    """What is left trains the network and, when the run scores, the naive detectors too."""
     labelled(800).to_csv(tmp_path / "dirty.csv", index=False)
-    with initialize_config_dir(CONF):
-        config = compose("config", [*TINY, "trainer.max_epochs=2", f"dataset.path={tmp_path}/dirty.csv",
-                                    "dataset.label=fault", "dataset.trim=0.1"])  # fmt: skip
+    run = train(tmp_path / "run", f"dataset.path={tmp_path}/dirty.csv", "dataset.label=fault", "dataset.trim=0.1",
+                epochs=2)  # fmt: skip
+    config = OmegaConf.load(run / ".hydra" / "config.yaml")
     data = build.build_data(config, torch.device("cpu"))
     bad = np.flatnonzero([labelled(800)["fault"][start : start + WINDOW].any() for start in data.train.time.tolist()])
     assert len(bad) == 20 + WINDOW - 1
-    kept = trimmed(config, data, tmp_path / "first_pass").train
+    with initialize_config_dir(CONF):
+        opened = open_run(run, compose("score", [f"run={run}"]))
+    kept = opened.data.train
     assert len(kept) == len(data.train) - round(0.1 * len(data.train))
+    assert len(opened.detectors.naive["nearest_neighbour"].train) == len(kept)
     left = np.isin(data.train.time.numpy()[bad], kept.time.numpy())
     assert left.mean() < 0.2, "the windows with the fault are those that a first model rebuilds worst"
     config.dataset.labelled = "leave_out"

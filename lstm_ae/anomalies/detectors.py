@@ -40,12 +40,13 @@ class Network:
     def __init__(self, model: Autoencoder, data: SequenceData, stride: int | None) -> None:
         self.model, self.spec, self.scaler = model, data.spec, data.scaler
         self.series_scalers = {} if self.scaler or self.spec.own_range else data.scalers_by_series()
-        self.unit = deviations(data) if self.spec.own_range else None
-        spec = self.spec
+        spec, spread = self.spec, deviations(data)
+        self.unit = np.where(spread > 0, spread, 1) if spec.own_range else None
         self.forecasts = model.head is not None and model.head.task == "forecast"
         length = spec.length
         self.cut = Cut(length + 1, length, 1) if self.forecasts else Cut(length, 0, stride or max(1, length // 10))
         names = spec.feature_names or tuple(str(i) for i in range(spec.features))
+        self.constant = [name for name, one in zip(names, spread, strict=True) if one == 0]  # in training
         self.channels = names[: spec.forecast_features] if self.forecasts else names
 
     def scaled(self, windows: np.ndarray, series: str | None = None) -> np.ndarray:
@@ -96,11 +97,11 @@ class Network:
 
 
 def deviations(data: SequenceData) -> np.ndarray:
-    """The standard deviation of each channel over the training part in original units, (features,); 1 for constants."""
+    """The standard deviation of each channel over the training part in original units, (features,); 0 for constants."""
     part = data.train[:: max(1, data.train.inputs.numel() // FITTED_ERRORS)]
     values = data.scaler_of(part).inverse(part.inputs.double())
     found = values.std((0, 1), correction=0).cpu().numpy()
-    return np.where(found > 1e-12 * np.abs(values.mean((0, 1)).cpu().numpy()), found, 1)
+    return np.where(found > 1e-12 * np.abs(values.mean((0, 1)).cpu().numpy()), found, 0)
 
 
 def filled(windows: np.ndarray) -> np.ndarray:

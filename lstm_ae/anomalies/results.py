@@ -19,7 +19,6 @@ from lstm_ae.errors import UserError
 
 CHANCE = "chance"
 CHANCE_DRAWS = 3
-WRITTEN = 100_000  # rows that are written at a time
 
 Thresholds = Mapping[str, Threshold]
 
@@ -86,7 +85,7 @@ def compare_detectors(
     labels = rows.labels[order]
     if buffer is None:
         longest = rows.names.index(max(rows.lengths, key=lambda name: rows.lengths[name]))
-        buffer = period(np.asarray(rows.values[rows.series == longest][:, 0]))
+        buffer = period(np.asarray(rows.values[rows.series == longest, 0]))
     found = {}
     for name, column in score_columns(detectors).items():
         scores = np.asarray(rows.scores[order, column])
@@ -119,12 +118,12 @@ def write_scores(
     names = np.array(rows.names, object)
     intervals = Intervals(detectors.network.channels)
     with writing(path) as write:
-        for begin in range(0, len(rows.series), WRITTEN):
-            part = slice(begin, begin + WRITTEN)
-            series = rows.series[part]
+        for part in rows.blocks():
+            series = rows.series[part].astype(int)
             scores = np.asarray(rows.scores[part, : 1 + len(detectors.network.channels)])
             flags = scores[:, 0] > threshold.value
-            times = np.arange(begin, begin + len(series)) if rows.times is None else np.asarray(rows.times[part])
+            numbers = np.arange(part.start, part.start + len(series))
+            times = numbers if rows.times is None else np.asarray(rows.times[part])
             keys = {columns.series: names[series], columns.time: times}
             table = pd.DataFrame({name: values for name, values in keys.items() if name is not None})
             scored = pd.DataFrame(scores, columns=detectors.columns[: scores.shape[1]])

@@ -6,7 +6,7 @@ need; whoever writes the results reads the table and the array together once mor
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,20 +20,66 @@ from lstm_ae.data.table_load import is_anomalous, unclear
 from lstm_ae.errors import UserError
 
 GROWTH = 1_000_000  # rows that the array grows by
+BLOCK = 100_000  # rows that are read at a time
 
 
 @dataclass
 class ScoredRows:
-    """The rows of a table with their scores, in the order of the table."""
+    """The rows of a table with their scores, in the order of the table.
+
+    The arrays lie on disk. What is asked of every row reads them by `blocks`, because a copy may not fit into memory.
+    """
 
     scores: np.ndarray  # (rows, columns of the detectors)
     windows: np.ndarray  # (rows,): whole windows that cover the step; 0: it was scored by the first or the last one
     labels: np.ndarray | None  # (rows,), bool
-    series: np.ndarray  # (rows,): positions in `names`
+    series: np.ndarray  # (rows,): positions in `names`, as floats
     times: np.ndarray | None  # (rows,), datetime64[ns] or numbers; None: the table has none
     values: np.ndarray  # (rows, features), in original units
     names: list[str]  # of the series
     lengths: dict[str, int]  # rows of each series
+
+    def blocks(self) -> Iterator[slice]:
+        """All rows, `BLOCK` at a time."""
+        return (slice(begin, begin + BLOCK) for begin in range(0, len(self.scores), BLOCK))
+
+    def count(self, condition: Callable[[slice], np.ndarray]) -> int:
+        """For how many rows (or values) `condition`, called with a block, is true."""
+        return sum(int(condition(block).sum()) for block in self.blocks())
+
+    def above(self, column: int, threshold: float) -> int:
+        """For how many rows a score is above a threshold."""
+        return self.count(lambda block: self.scores[block, column] > threshold)
+
+    def ranges(self) -> tuple[np.ndarray, np.ndarray]:
+        """The lowest and the highest value of each feature, (features,); NaN where it has none."""
+        blocks = [self.values[block] for block in self.blocks()]
+        low, high = ([limit.reduce(block, axis=0) for block in blocks] for limit in (np.fmin, np.fmax))
+        return np.fmin.reduce(low), np.fmax.reduce(high)
+
+    def highest(self) -> int:
+        """The row with the highest score of the network."""
+        best = (-np.inf, 0)
+        for block in self.blocks():
+            scores = np.nan_to_num(self.scores[block, 0], nan=-np.inf)
+            place = int(scores.argmax())
+            best = max(best, (float(scores[place]), block.start + place), key=lambda one: one[0])
+        return best[1]
+
+    def around(self, row: int, most: int) -> tuple[np.ndarray, int]:
+        """The rows of the series that `row` belongs to, at most `most` of them around it.
+
+        Returns:
+            their places (n,), and how many rows of the series come before them.
+        """
+        code = self.series[row]
+        before = self.count(lambda block: self.series[block][: max(0, row - block.start)] == code)
+        first, seen, found = max(0, before - most // 2), 0, []
+        for block in self.blocks():
+            mine = block.start + np.flatnonzero(self.series[block] == code)
+            found.append(mine[max(0, first - seen) : max(0, first + most - seen)])
+            seen += len(mine)
+        return np.concatenate(found), first
 
     def order(self) -> tuple[np.ndarray, list[int]]:
         """The rows series by series, and where each series after the first begins."""
@@ -102,7 +148,7 @@ def score_rows(
         longest = max(lengths.values())
         raise UserError(f"{paths[0]}: the run's windows have {span} steps, and the longest series has {longest}")
     labels = np.nan_to_num(table[:, scored + 1]) > 0 if labelled else None
-    return ScoredRows(table[:, :scored], table[:, scored], labels, table[:, scored + 2].astype(int),
+    return ScoredRows(table[:, :scored], table[:, scored], labels, table[:, scored + 2],
                       None if columns.time is None else table[:, scored + 3].view(time_type),
                       table[:, first_value:], list(streams), lengths)  # fmt: skip
 

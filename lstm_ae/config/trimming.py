@@ -16,6 +16,8 @@ from lstm_ae.training.checkpoint import load_weights
 
 log = logging.getLogger(__name__)
 
+FIRST_PASS = "first_pass"  # the folder of the first model's checkpoints in a run directory
+
 
 def trimmed(config: DictConfig, data: SequenceData, folder: Path) -> SequenceData:
     """The data without the share `data.trim` of its training sequences, those with the largest errors.
@@ -36,6 +38,20 @@ def trimmed(config: DictConfig, data: SequenceData, folder: Path) -> SequenceDat
         model, build_objective(config), data, **build_training(config, model), directory=folder,
         description=description(data), resume=(folder / "last.pt").is_file(), on_epoch=lambda _: None,
     )  # fmt: skip
+    left = without_worst(config, data, folder)
+    torch.manual_seed(config.seed)  # as if there had been no first model
+    return left
+
+
+def without_worst(config: DictConfig, data: SequenceData, folder: Path) -> SequenceData:
+    """The data as `trimmed` left it, from the first model that is kept in `folder`: for a run that is opened again.
+
+    Raises:
+        UserError: there is no such model, or it does not fit.
+    """
+    device = data.train.inputs.device
+    model = build_model(config, data.spec, inputs=None).to(device)
+    use_backend(model, choose_backend(config.backend, device))
     load_weights(folder / "best.pt", checkpoint.load(folder / "best.pt"), model)
     errors = (predict(model, data.train).reconstruction - data.train.inputs.cpu()).square()
     exists = data.train.exists()
@@ -43,5 +59,4 @@ def trimmed(config: DictConfig, data: SequenceData, folder: Path) -> SequenceDat
     order = errors.flatten(1).nanmean(1).argsort(stable=True)
     kept = order[: max(1, len(order) - round(data.trim * len(order)))].sort().values
     log.info("%d of %d training sequences are left", len(kept), len(order))
-    torch.manual_seed(config.seed)  # as if there had been no first model
     return replace(data, train=data.train[kept.to(device)])

@@ -26,8 +26,9 @@ from lstm_ae.anomalies.results import (
 from lstm_ae.anomalies.rows import ScoredRows, score_rows
 from lstm_ae.config.build import build_data, choose_device
 from lstm_ae.config.parts import build_part
+from lstm_ae.config.trimming import FIRST_PASS, without_worst
 from lstm_ae.data.sequence_data import SequenceData
-from lstm_ae.data.table_files import Columns
+from lstm_ae.data.table_files import Columns, header
 from lstm_ae.errors import UserError
 from lstm_ae.runs.cutting import table_columns
 from lstm_ae.runs.reopen import Run, load_run
@@ -60,6 +61,9 @@ class Scored:
     def complaints(self) -> Iterator[str]:
         """What a reader of the scores has to know, in a sentence each."""
         rows, span = self.rows, self.opened.detectors.network.cut.span
+        if self.facts["columns_not_read"]:
+            others = ", ".join(self.facts["columns_not_read"])
+            yield f"columns that the run was not trained on are not read: {others}"
         if self.facts["rows_without_whole_window"]:
             yield (f"{self.facts['rows_without_whole_window']:,} rows at the ends of series are covered by no whole "
                    "window: the first or the last one scores them")  # fmt: skip
@@ -67,11 +71,11 @@ class Scored:
         if short:
             yield (f"{len(short)} of {len(rows.names)} series are shorter than a window of {span} rows and have no "
                    f"score: {', '.join(short[:5])}{' ...' if len(short) > 5 else ''}")  # fmt: skip
-        missing = int(np.isnan(rows.values).sum())
+        missing = rows.count(lambda block: np.isnan(rows.values[block]))
         if missing:
             how = "as missing" if self.opened.run.spec.masked else "filled by interpolation within each window"
             yield f"{missing:,} values are missing; the network reads them {how}, and they count in no score"
-        low, high = np.nanmin(rows.values, 0), np.nanmax(rows.values, 0)
+        low, high = rows.ranges()
         constant = [name for name, same in zip(self.columns.values, low == high, strict=True) if same]
         if constant:
             yield f"constant in this input: {', '.join(constant)}"
@@ -104,6 +108,8 @@ def _open_run(
     if threads is not None:
         torch.set_num_threads(threads)
     data = build_data(run.config, torch.device("cpu"))
+    if data.trim:  # the naive detectors see the windows that the network was trained on, no others
+        data = without_worst(run.config, data, run.directory.path / FIRST_PASS)
     if stride is not None and stride > data.spec.length:
         raise UserError(f"stride={stride}: must be at most {data.spec.length}, the steps of the run's windows")
     network = Network(run.model.to(choose_device(device)), data, stride)
@@ -111,11 +117,13 @@ def _open_run(
     part: DictConfig = OmegaConf.create(json.loads(scorer))
     detectors = fit_detectors(network, data, held_out, lambda: build_part(part, "scorer"))
     validation = validation_scores(detectors, held_out, reduction, smooth)
-    return OpenRun(run, data, detectors, held_out, validation, tuple(complaints(run, data)))
+    return OpenRun(run, data, detectors, held_out, validation, tuple(complaints(run, data, network)))
 
 
-def complaints(run: Run, data: SequenceData) -> Iterator[str]:
+def complaints(run: Run, data: SequenceData, network: Network) -> Iterator[str]:
     """What is wrong with the run's own data for the purpose, in a sentence each."""
+    if network.constant:
+        yield f"constant in training, so that any other value is anomalous: {', '.join(network.constant)}"
     if data.spec.leaky:
         yield (f"the run was trained with {', '.join(data.spec.leaky)}, so its validation part overlaps what it was "
                "trained on: errors there, and thresholds from them, are too small")  # fmt: skip
@@ -162,18 +170,20 @@ def score_tables(run: Path, paths: Sequence[Path], output: Path, array: Path, se
         metrics, buffer = compare_detectors(detectors, rows, thresholds, settings.buffer)
     intervals = write_scores(output, columns, detectors, rows, thresholds[NETWORK])
     places = score_columns(detectors)
+    known = {*columns.values, columns.series, columns.time, columns.label}
     facts = {
         "run": str(run),
         "input": [str(path) for path in paths],
+        "columns_not_read": [name for name in header(paths[0]) if name not in known],
         "rows": len(rows.series),
         "series": len(rows.names),
         "channels": list(detectors.network.channels),
         "window": opened.run.spec.length,
         "windows_per_step": int(rows.windows.max()),
-        "rows_without_whole_window": int((rows.windows == 0).sum()),
-        "rows_without_score": int(np.isnan(rows.scores[:, 0]).sum()),
+        "rows_without_whole_window": rows.count(lambda block: rows.windows[block] == 0),
+        "rows_without_score": rows.count(lambda block: np.isnan(rows.scores[block, 0])),
         "thresholds": {name: asdict(one) for name, one in thresholds.items()},
-        "flagged": {name: int((rows.scores[:, places[name]] > one.value).sum()) for name, one in thresholds.items()},
+        "flagged": {name: rows.above(places[name], one.value) for name, one in thresholds.items()},
         "intervals": len(intervals),
         "anomalous_rows": None if rows.labels is None else int(rows.labels.sum()),
         "vus_buffer": buffer if metrics else None,

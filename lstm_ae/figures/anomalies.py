@@ -25,6 +25,7 @@ BINS = 1500  # places of a line; longer series are drawn as the range of the val
 SHOWN_CHANNELS = 6
 ENLARGED = 3
 WINDOWS = 3  # of each kind
+DRAWN = 1_000_000  # steps of a series, around its highest score: what is drawn has to be held in memory
 COLORS = (RED, TEAL, YELLOW, PURPLE)
 
 
@@ -38,9 +39,14 @@ class Picture:
     thresholds: Mapping[str, Threshold]
     validation: np.ndarray  # scores of held-out data, (steps, columns)
 
-    def series(self) -> int:
-        """The series that is drawn: the one with the highest score."""
-        return int(self.rows.series[np.nanargmax(self.rows.scores[:, 0])])
+    def drawn(self) -> tuple[np.ndarray, int, str]:
+        """What is drawn: the series with the highest score; of a very long one `DRAWN` steps around that.
+
+        Returns:
+            the places of its rows (n,), the step of the series that the first of them is, and its name.
+        """
+        highest = self.rows.highest()
+        return *self.rows.around(highest, DRAWN), self.rows.names[int(self.rows.series[highest])]
 
 
 def draw_scores(stem: Path, picture: Picture) -> list[Path]:
@@ -65,7 +71,7 @@ def overview(picture: Picture) -> Figure:
     """One series with its true and flagged intervals, the score of every detector, each channel's share of the
     network's, and the worst flagged places enlarged."""
     rows, detectors = picture.rows, picture.detectors
-    mine = np.flatnonzero(rows.series == picture.series())
+    mine, first_step, name = picture.drawn()
     times = mine - mine[0] if rows.times is None else np.asarray(rows.times[mine])
     scores = np.asarray(rows.scores[mine])
     flags = scores[:, 0] > picture.thresholds[NETWORK].value
@@ -81,11 +87,13 @@ def overview(picture: Picture) -> Figure:
     labels = None if rows.labels is None else rows.labels[mine]
     names = detectors.network.spec.feature_names or tuple(str(i) for i in range(values.shape[1]))
     signal(top, times, values, names, labels, flags)
-    top.set_title(f"{rows.names[picture.series()]}: {len(mine):,} steps")
-    for i, (name, column) in enumerate(score_columns(detectors).items()):
+    total = rows.lengths[name]
+    top.set_title(f"{name}: {total:,} steps" if len(mine) == total else
+                  f"{name}: steps {first_step:,} to {first_step + len(mine):,} of {total:,}")  # fmt: skip
+    for i, (detector, column) in enumerate(score_columns(detectors).items()):
         axes = figure.add_subplot(grid[1 + i, :], sharex=top)
-        track(axes, times, scores[:, column], picture.thresholds[name].value, COLORS[i % len(COLORS)], labels)
-        axes.set_ylabel(name.replace("_", "\n"), fontsize=8)
+        track(axes, times, scores[:, column], picture.thresholds[detector].value, COLORS[i % len(COLORS)], labels)
+        axes.set_ylabel(detector.replace("_", "\n"), fontsize=8)
     top.set_xlim(times[0], times[-1])  # as wide as the map below, which is drawn over steps
     if many:
         contributions(figure.add_subplot(grid[1 + tracks, :]), scores[:, 1 : 1 + len(channels)], channels)
@@ -93,7 +101,7 @@ def overview(picture: Picture) -> Figure:
         axes = figure.add_subplot(grid[-1, i])
         part = slice(first, end)
         signal(axes, times[part], values[part], names, None if labels is None else labels[part], flags[part])
-        axes.set_title(f"enlarged: steps {first:,} to {end:,}", fontsize=8)
+        axes.set_title(f"enlarged: steps {first_step + first:,} to {first_step + end:,}", fontsize=8)
         axes.tick_params(labelsize=7)
     legend_below(figure)
     return figure
@@ -193,12 +201,13 @@ def envelope(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def distribution(picture: Picture) -> Figure:
-    """How the scores of each detector spread on validation data and on this input."""
-    columns = score_columns(picture.detectors)
+    """How the scores of each detector spread on validation data and on this input; of very many, on every n-th row."""
+    columns, rows = score_columns(picture.detectors), picture.rows
+    every = slice(None, None, -(-len(rows.scores) // DRAWN))
+    labels = None if rows.labels is None else rows.labels[every]
     figure = Figure(figsize=(11, 5))
     for axes, (name, column) in zip(figure.subplots(2, 2).flat, columns.items(), strict=False):
-        labels = picture.rows.labels
-        scores = np.asarray(picture.rows.scores[:, column])
+        scores = np.asarray(rows.scores[every, column])
         groups = {"validation": (picture.validation[:, column], INK)}
         if labels is None:
             groups["this input"] = (scores, RED)
@@ -223,12 +232,12 @@ def windows(picture: Picture) -> Figure:
     """The windows with the highest and those with the most usual score, in the network's units, and reconstructed."""
     rows, network = picture.rows, picture.detectors.network
     length = network.spec.length
-    mine = np.flatnonzero(rows.series == picture.series())
+    mine, first_step, name = picture.drawn()
     scores = pd.Series(np.asarray(rows.scores[mine, 0])).rolling(length).mean().to_numpy()[length - 1 :]
     chosen = [(start, "worst") for start in apart(-scores, length)]
     chosen += [(start, "typical") for start in apart(np.abs(scores - np.nanmedian(scores)), length)]
     values = np.stack([np.asarray(rows.values[mine[start : start + length]]) for start, _ in chosen])
-    scaled = network.scaled(values, rows.names[picture.series()])
+    scaled = network.scaled(values, name)
     rebuilt = scaled - network.errors(scaled)
     worst = int(np.nanargmax(np.nanmean((scaled - rebuilt) ** 2, axis=(0, 1))))  # the channel that tells most
     figure = Figure(figsize=(11, 5))
@@ -236,7 +245,7 @@ def windows(picture: Picture) -> Figure:
                                               strict=False):  # fmt: skip
         axes.plot(one[:, worst], **ORIGINAL)
         axes.plot(copy[:, worst], **RECONSTRUCTION)
-        axes.set_title(f"{kind}: from step {start:,}, score {scores[start]:.3g}", fontsize=8)
+        axes.set_title(f"{kind}: from step {first_step + start:,}, score {scores[start]:.3g}", fontsize=8)
     figure.supylabel(f"{network.channels[worst]} (scaled)", fontsize=9)
     legend_below(figure)
     return figure

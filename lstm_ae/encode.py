@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 KEYS = READING | {"input": Text | list[Text], "reconstruct": bool, "stride": Count | None}
 OWN = ("test", "val", "train")  # parts of the run's own data
-ARRAYS = (".npy", ".npz", ".ts")
 
 
 def encode(config: DictConfig) -> Path:
@@ -86,6 +85,7 @@ def parts_of(config: DictConfig, run: "Run", given: list[str]) -> Iterator["Part
     Raises:
         UserError: it cannot be used.
     """
+    from lstm_ae.data.array_files import SUFFIXES
     from lstm_ae.runs.encoding import Encoding
 
     encoding = Encoding(run, config.reconstruct)
@@ -94,16 +94,14 @@ def parts_of(config: DictConfig, run: "Run", given: list[str]) -> Iterator["Part
 
         data = build_data(run.config, choose_device(config.device))
         return encoding.own(data, getattr(data, given[0]))
-    arrays = [name for name in given if name.endswith(ARRAYS)]
+    arrays = [name for name in given if name.endswith(SUFFIXES)]
     if config.stride is not None and (arrays or config.stride > run.spec.length):
         reason = "is for tables" if arrays else f"must be at most {run.spec.length}, the rows of the run's windows"
         raise ConfigError("stride", config.stride, reason)
     if arrays:
         if len(given) > 1:
-            raise UserError(f"input={given}: of {', '.join(ARRAYS)} files, one at a time")
-        from lstm_ae.data.array_files import read_arrays
-
-        return encoding.sequences(*read_arrays(given[0]))
+            raise UserError(f"input={given}: of {', '.join(SUFFIXES)} files, one at a time")
+        return encoding.arrays(given[0])
     from lstm_ae.data.table_files import expand
     from lstm_ae.runs.cutting import table_columns
 

@@ -11,6 +11,7 @@ if __name__ == "__main__":
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ def encode(config: DictConfig) -> Path:
     with ExitStack() as files:
         append = files.enter_context(writing(output))
         append_steps = files.enter_context(writing(beside)) if config.reconstruct else None
-        for contexts, rebuilt in (first, *parts):
+        for contexts, rebuilt in chain([first], parts):  # not (first, *parts), which would have all in memory
             append(contexts)
             sequences += len(contexts)
             if append_steps is not None and rebuilt is not None:

@@ -117,7 +117,8 @@ def _load_array(file: Path, mapped: bool = False) -> np.ndarray:
 def _load(file: Path, mapped: bool = False) -> dict[str, np.ndarray]:
     """The arrays of a NumPy file by their names; that of an `.npy` file is called ""."""
     try:
-        loaded = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
+        # "c": what is written to the array stays in memory. torch warns of arrays that cannot be written to.
+        loaded = np.load(file, mmap_mode="c" if mapped else None, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return {"": loaded}
         with loaded:

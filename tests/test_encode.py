@@ -116,3 +116,12 @@ def test_parquet_without_its_extra_leaves_nothing_behind(run, tmp_path, monkeypa
     with pytest.raises(UserError, match=r"deep/c\.parquet: Parquet needs pyarrow: pip install .*; or write c\.csv"):
         encode(configured(run=run, output=tmp_path / "deep/c.parquet"))
     assert not (tmp_path / "deep").exists()
+
+
+def test_a_mistake_far_into_a_file_names_its_place_and_leaves_no_file(run, tmp_path):
+    values = np.zeros((1002, 6, 1))
+    values[1001, 2, 0] = np.nan
+    np.save(tmp_path / "late.npy", values)
+    with pytest.raises(UserError, match=r"late\.npy, sequences counted from number 1000: input .*: sequence 1, step 2"):
+        encode(configured(run=run, input=tmp_path / "late.npy", output=tmp_path / "out/c.csv"))
+    assert not list((tmp_path / "out").iterdir())

@@ -2,7 +2,8 @@
 
 python experiments/own_data/study.py screen RESULTS.csv      # 18 settings on every data set
 python experiments/own_data/study.py confirm RESULTS.csv     # finalists, longer, with a probe of the contexts
-python experiments/own_data/study.py report RESULTS.csv ...  # ranks and importances
+python experiments/own_data/study.py sizes RESULTS.csv       # the chosen one with other sizes; in the same file
+python experiments/own_data/study.py report RESULTS.csv      # ranks and importances
 
 `LSTM_AE_DATA` names the folder of public files, `AEON_DATA` that of the data sets in aeon's wheel (aeon/datasets/data).
 """
@@ -154,6 +155,7 @@ def measure(stage: str, file: Path, names: list[str]) -> None:
     """Train what the stage asks for on the data sets `names`, a row at a time, and go on where the file ends."""
     sizes = [OWN | {"model.hidden_size": size} for size in SIZES]
     plan = {"screen": settings(18), "confirm": FINALISTS, "sizes": sizes}[stage]
+    first = len(FINALISTS) if stage == "sizes" else 0  # finalists and sizes may stand in one file
     done = set() if not file.exists() else {(r["data"], r["setting"], r["seed"]) for r in csv.DictReader(file.open())}
     keys = [*SPACE, "model.encoder.pooling"]
     fields = ["stage", "data", "setting", "seed", "shape", *keys, "variance", "val", "last", "probe", "seconds"]
@@ -165,7 +167,7 @@ def measure(stage: str, file: Path, names: list[str]) -> None:
             data = load(name)
             exists = data.val.exists() if hasattr(data.val, "exists") else None
             values = data.val.inputs if exists is None else data.val.inputs[exists.expand_as(data.val.inputs)]
-            for number, setting in enumerate(plan):
+            for number, setting in enumerate(plan, first):
                 for seed in range(SEEDS[stage]):
                     if (name, str(number), str(seed)) in done:
                         continue

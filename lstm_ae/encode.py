@@ -11,6 +11,7 @@ if __name__ == "__main__":
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 Inputs = Annotated[list[Text], Field(min_length=1)]
 KEYS = READING | {"input": Text | Inputs, "reconstruct": bool, "stride": Count | None}
 OWN = ("test", "val", "train")  # parts of the run's own data
-ARRAYS = (".npy", ".npz", ".ts")
 
 
 def encode(config: DictConfig) -> Path:
@@ -74,7 +74,7 @@ def encode(config: DictConfig) -> Path:
     with ExitStack() as files:
         append = files.enter_context(writing(output))
         append_steps = files.enter_context(writing(beside)) if config.reconstruct else None
-        for contexts, rebuilt in (first, *parts):
+        for contexts, rebuilt in chain([first], parts):  # not (first, *parts), which would have all in memory
             append(contexts)
             sequences += len(contexts)
             if append_steps is not None and rebuilt is not None:
@@ -92,6 +92,7 @@ def parts_of(config: DictConfig, run: "Run", given: list[str]) -> Iterator["Part
     Raises:
         UserError: it cannot be used.
     """
+    from lstm_ae.data.array_files import SUFFIXES
     from lstm_ae.runs.encoding import Encoding
 
     encoding = Encoding(run, config.reconstruct)
@@ -100,16 +101,14 @@ def parts_of(config: DictConfig, run: "Run", given: list[str]) -> Iterator["Part
 
         data = build_data(run.config, choose_device(config.device))
         return encoding.own(data, getattr(data, given[0]))
-    arrays = [name for name in given if name.endswith(ARRAYS)]
+    arrays = [name for name in given if name.endswith(SUFFIXES)]
     if config.stride is not None and (arrays or config.stride > run.spec.length):
         reason = "is for tables" if arrays else f"must be at most {run.spec.length}, the rows of the run's windows"
         raise ConfigError("stride", config.stride, reason)
     if arrays:
         if len(given) > 1:
-            raise UserError(f"input={given}: of {', '.join(ARRAYS)} files, one at a time")
-        from lstm_ae.data.array_files import read_arrays
-
-        return encoding.sequences(*read_arrays(given[0]))
+            raise UserError(f"input={given}: of {', '.join(SUFFIXES)} files, one at a time")
+        return encoding.arrays(given[0])
     from lstm_ae.data.table_files import expand
     from lstm_ae.runs.cutting import table_columns
 

@@ -142,6 +142,9 @@ def record_start(
         log.warning("leaky: %s; what is measured here is no forecast of anything unseen", ", ".join(spec.leaky))
     log.info("%d parameters on %s; LSTM layers by %s", parameters, device_name(data.train.inputs.device),
              describe(backend))  # fmt: skip
+    if model.encoder.context_size >= spec.length * spec.features:
+        log.info("the context has %d numbers, and a sequence %d values: nothing has to be compressed; a smaller "
+                 "model.hidden_size would", model.encoder.context_size, spec.length * spec.features)  # fmt: skip
     for sentence in without_effect(config):
         log.warning("%s", sentence)
     log.info("run directory %s", directory.path)

@@ -1,5 +1,7 @@
 """The encode command: what it writes, and what it says of mistakes."""
 
+import sys
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import numpy as np
@@ -89,3 +91,37 @@ def test_mistakes(run, tmp_path, monkeypatch):
         code, words = call(main, [f"run={run}", "output=out/c.csv", *given.split()], monkeypatch)
         assert code == 1 and message in words, (given, words)
         assert not (tmp_path / "out").exists()
+
+
+def test_each_part_is_written_before_the_next_one_is_made(run, tmp_path, monkeypatch):
+    seen = []
+
+    def parts(*_):
+        for number in range(3):
+            seen.append(f"made {number}")
+            yield pd.DataFrame({"sequence": [number]}), None
+
+    @contextmanager
+    def writing(_):
+        yield lambda part: seen.append(f"written {part.sequence[0]}")
+
+    monkeypatch.setattr("lstm_ae.encode.parts_of", parts)
+    monkeypatch.setattr("lstm_ae.data.table_writing.writing", writing)
+    encode(configured(run=run, output=tmp_path / "contexts.csv"))
+    assert seen == [f"{done} {number}" for number in range(3) for done in ("made", "written")]
+
+
+def test_parquet_without_its_extra_leaves_nothing_behind(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UserError, match=r"deep/c\.parquet: Parquet needs pyarrow: pip install .*; or write c\.csv"):
+        encode(configured(run=run, output=tmp_path / "deep/c.parquet"))
+    assert not (tmp_path / "deep").exists()
+
+
+def test_a_mistake_far_into_a_file_names_its_place_and_leaves_no_file(run, tmp_path):
+    values = np.zeros((1002, 6, 1))
+    values[1001, 2, 0] = np.nan
+    np.save(tmp_path / "late.npy", values)
+    with pytest.raises(UserError, match=r"late\.npy, sequences counted from number 1000: input .*: sequence 1, step 2"):
+        encode(configured(run=run, input=tmp_path / "late.npy", output=tmp_path / "out/c.csv"))
+    assert not list((tmp_path / "out").iterdir())

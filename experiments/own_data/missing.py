@@ -1,6 +1,9 @@
 """What missing values cost: the same data with 0 to 40% of them removed, at random or in blocks, filled or masked.
 
-python experiments/own_data/missing.py RESULTS.csv    # LSTM_AE_DATA names the folder of public files
+python experiments/own_data/missing.py RESULTS.csv 0,1,2    # seeds; goes on where the file ends
+python experiments/own_data/missing.py report RESULTS.csv
+
+`LSTM_AE_DATA` names the folder of public files.
 """
 
 import csv
@@ -10,6 +13,7 @@ import sys
 import tempfile
 import time
 import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +28,9 @@ from lstm_ae.kernels import choose_backend, use_backend
 from lstm_ae.models.inference import predict
 
 SERIES = "nab/data/realKnownCause/machine_temperature_system_failure.csv"
-SHARES = (0.0, 0.1, 0.2, 0.4)
+SHARES = (0.0, 0.2, 0.4, 0.1)  # in the order of measuring
 BLOCK = 8  # steps in a block
-EPOCHS = {"mnist": 6, "machine": 10}
+EPOCHS = {"mnist": 60, "machine": 30}
 
 
 def holes(shape: tuple[int, int], share: float, pattern: str, seed: int) -> np.ndarray:
@@ -42,20 +46,20 @@ def holes(shape: tuple[int, int], share: float, pattern: str, seed: int) -> np.n
     return gone
 
 
-def mnist(share: float, pattern: str, folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+def mnist(share: float, pattern: str, seed: int, folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     """2,000 images to train, 1,000 to test, 28 rows of 28; overrides, the true test values, and which are removed."""
     for part, name, count in (("train", "train-images-idx3-ubyte", 2000), ("test", "t10k-images-idx3-ubyte", 1000)):
         images = read_idx(name)[:count].numpy().reshape(count, 28, 28).astype(np.float32) / 255
-        gone = holes((count * 28, 28), share, pattern, len(part)).reshape(images.shape)
+        gone = holes((count * 28, 28), share, pattern, 10 * seed + len(part)).reshape(images.shape)
         np.save(folder / f"{part}.npy", np.where(gone, np.nan, images))
     return ["dataset=arrays", f"dataset.path={folder}/train.npy", f"dataset.test_path={folder}/test.npy"], images, gone
 
 
-def machine(share: float, pattern: str, folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+def machine(share: float, pattern: str, seed: int, folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     """One series of 22,695 temperatures, in windows of 60; overrides, the true series, and which values are removed."""
     table = pd.read_csv(Path(os.environ["LSTM_AE_DATA"]) / SERIES).drop_duplicates("timestamp").sort_values("timestamp")
     truth = table["value"].to_numpy()
-    gone = holes((len(table), 1), share, pattern, 0)
+    gone = holes((len(table), 1), share, pattern, seed)
     table["value"] = table["value"].mask(gone[:, 0])
     table.to_csv(folder / "series.csv", index=False)
     return ["dataset=table", f"dataset.path={folder}/series.csv", "dataset.time=timestamp", "dataset.values=[value]",
@@ -69,13 +73,17 @@ def of_test(data: SequenceData, values: np.ndarray) -> np.ndarray:
     return np.stack([values[begin : begin + data.spec.length] for begin in data.test.time.tolist()])
 
 
-def measure(name: str, share: float, pattern: str, missing: str) -> dict[str, float]:
-    """Train with what is left, and compare the reconstruction with all that was there; relative to the variance."""
+def measure(name: str, share: float, pattern: str, missing: str, seed: int) -> dict[str, float]:
+    """Train with what is left, and compare the reconstruction with all that was there; relative to the variance.
+
+    The seed is that of the weights, of the batches and of what is removed.
+    """
     with tempfile.TemporaryDirectory() as folder, initialize_config_dir(CONF):
-        made, truth, gone = {"mnist": mnist, "machine": machine}[name](share, pattern, Path(folder))
-        common = ["experiment=own", f"trainer.max_epochs={EPOCHS[name]}", "threads=1", f"dataset.missing={missing}"]
+        made, truth, gone = {"mnist": mnist, "machine": machine}[name](share, pattern, seed, Path(folder))
+        common = ["experiment=own", f"seed={seed}", f"trainer.max_epochs={EPOCHS[name]}", "trainer.patience=null",
+                  f"dataset.missing={missing}"]  # fmt: skip
         config = compose("config", [*common, *made])
-        start = time.time()
+        start = time.process_time()
         build.prepare_process(config)
         data = build.build_data(config, torch.device("cpu"))
         model = build.build_model(config, data.spec, data.train.inputs)
@@ -93,22 +101,44 @@ def measure(name: str, share: float, pattern: str, missing: str) -> dict[str, fl
             "removed": np.square(rebuilt - true)[gone].mean(),
             "interpolation": np.square(filled - true)[gone].mean(),
         }
-    return {key: float(value / true.var()) for key, value in found.items()} | {"seconds": time.time() - start}
+    return {key: float(value / true.var()) for key, value in found.items()} | {"seconds": time.process_time() - start}
+
+
+def main(file: Path, seeds: list[int]) -> None:
+    """Measure what the file has no row of, and write it there, a row at a time."""
+    cells = [(share, pattern) for share in SHARES for pattern in (("random", "blocks") if share else ("none",))]
+    done = [] if not file.exists() else [tuple(row.values())[:5] for row in csv.DictReader(file.open())]
+    with file.open("a", newline="") as out:
+        fields = ["data", "pattern", "share", "missing", "seed", "exists", "removed", "interpolation", "seconds"]
+        rows = csv.DictWriter(out, fields, restval="")
+        if not done:
+            rows.writeheader()
+        for (share, pattern), name, seed in product(cells, ("mnist", "machine"), seeds):
+            for missing in ("interpolate", "mask") if share else ("error",):
+                if (name, pattern, str(share), missing, str(seed)) in done:
+                    continue
+                found = measure(name, share, pattern, missing, seed)
+                rows.writerow(
+                    {"data": name, "pattern": pattern, "share": share, "missing": missing, "seed": seed, **found}
+                )
+                out.flush()
+                print(name, pattern, share, missing, seed, {k: round(v, 4) for k, v in found.items()}, flush=True)
+
+
+def report(file: Path) -> None:
+    """Mean and standard deviation over the seeds; `cost`: the error on what exists over that with nothing removed."""
+    rows = pd.read_csv(file)
+    whole = rows[rows["share"] == 0].set_index(["data", "seed"])["exists"]
+    rows["cost"] = rows["exists"].to_numpy() / whole.loc[list(zip(rows["data"], rows["seed"], strict=True))].to_numpy()
+    by = rows.groupby(["data", "pattern", "share", "missing"])[["exists", "cost", "removed", "interpolation"]]
+    print(by.agg(["mean", "std"]).round(4).to_string())
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     logging.disable(logging.INFO)
     torch.set_num_threads(1)
-    with Path(sys.argv[1]).open("w", newline="") as file:
-        fields = ["data", "pattern", "share", "missing", "exists", "removed", "interpolation", "seconds"]
-        rows = csv.DictWriter(file, fields, restval="")
-        rows.writeheader()
-        for name in ("machine", "mnist"):
-            for share in SHARES:
-                for pattern in ("random", "blocks") if share else ("random",):
-                    for missing in ("interpolate", "mask") if share else ("error",):
-                        found = measure(name, share, pattern, missing)
-                        rows.writerow({"data": name, "pattern": pattern, "share": share, "missing": missing, **found})
-                        file.flush()
-                        print(name, pattern, share, missing, {k: round(v, 5) for k, v in found.items()}, flush=True)
+    if sys.argv[1] == "report":
+        report(Path(sys.argv[2]))
+    else:
+        main(Path(sys.argv[1]), [int(seed) for seed in sys.argv[2].split(",")])

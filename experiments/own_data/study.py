@@ -2,7 +2,8 @@
 
 python experiments/own_data/study.py screen RESULTS.csv      # 18 settings on every data set
 python experiments/own_data/study.py confirm RESULTS.csv     # finalists, longer, with a probe of the contexts
-python experiments/own_data/study.py report RESULTS.csv ...  # ranks and importances
+python experiments/own_data/study.py sizes RESULTS.csv       # the chosen one with other sizes; in the same file
+python experiments/own_data/study.py report RESULTS.csv      # ranks and importances
 
 `LSTM_AE_DATA` names the folder of public files, `AEON_DATA` that of the data sets in aeon's wheel (aeon/datasets/data).
 """
@@ -32,13 +33,15 @@ from lstm_ae.config import CONF, build
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.errors import UserError
 from lstm_ae.kernels import choose_backend, use_backend
+from lstm_ae.models.inference import predict
 from lstm_ae.training.trainer import evaluate
 
 PUBLIC = Path(os.environ.get("LSTM_AE_DATA", "."))
 AEON = Path(os.environ.get("AEON_DATA", "."))
 NAB = PUBLIC / "nab" / "data"
 TRAIN, VAL = 600, 300  # sequences at most
-UPDATES = {"screen": 150, "confirm": 300}
+UPDATES = {"screen": 150, "confirm": 300, "sizes": 300}
+SEEDS = {"screen": 1, "confirm": 3, "sizes": 2}
 SPACE: dict[str, list[Any]] = {
     "optimizer.lr": [0.001, 0.002, 0.005, 0.01],
     "model.hidden_size": [16, 32, 64],
@@ -57,6 +60,8 @@ FINALISTS: list[dict[str, Any]] = [
     {**STARTS, "optimizer.lr": 0.01},
     {**STARTS, "optimizer.lr": 0.002, "model/initialization": "linear_memory", "model/decoder": "repeat_context"},
 ]
+OWN = FINALISTS[2]
+SIZES = (32, 128)  # units of `experiment=own` instead of 64, for rules that take them from the shape of the data
 
 
 def tables(path: Path | str, *more: str) -> list[str]:
@@ -111,7 +116,7 @@ def run(name: str, setting: dict[str, Any], data: SequenceData, updates: int, se
     use_backend(model, choose_backend("auto", torch.device("cpu")))
     objective, trainer = build.build_objective(config), build.build_trainer(config)
     trainer.max_epochs = max(3, round(updates / -(-len(data.train) // batch)))
-    start = time.time()
+    start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         history = trainer.fit(
             model, objective, data, **build.build_training(config, model), directory=Path(folder),
@@ -121,7 +126,7 @@ def run(name: str, setting: dict[str, Any], data: SequenceData, updates: int, se
     found = {
         "val": best,
         "last": evaluate(model, objective, data.val, "val")["val/reconstruction"],
-        "seconds": time.time() - start,
+        "seconds": time.process_time() - start,
     }
     if data.train.labels is not None:
         found["probe"] = probe(model, data)
@@ -130,8 +135,6 @@ def run(name: str, setting: dict[str, Any], data: SequenceData, updates: int, se
 
 def probe(model: torch.nn.Module, data: SequenceData) -> float:
     """The accuracy on the validation part of a linear classifier of contexts that were learnt without labels."""
-    from lstm_ae.models.inference import predict
-
     train, val = (predict(model, part).context.numpy() for part in (data.train, data.val))
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
     return float(classifier.fit(train, data.train.labels).score(val, data.val.labels))
@@ -148,22 +151,24 @@ def load(name: str) -> SequenceData:
     return SequenceData(data.spec, data.scaler, *parts, data.test[:1], data.batch_size)
 
 
-def measure(stage: str, file: Path) -> None:
-    """Train what the stage asks for, a row at a time, and go on where the file ends."""
-    plan = settings(18) if stage == "screen" else FINALISTS
+def measure(stage: str, file: Path, names: list[str]) -> None:
+    """Train what the stage asks for on the data sets `names`, a row at a time, and go on where the file ends."""
+    sizes = [OWN | {"model.hidden_size": size} for size in SIZES]
+    plan = {"screen": settings(18), "confirm": FINALISTS, "sizes": sizes}[stage]
+    first = len(FINALISTS) if stage == "sizes" else 0  # finalists and sizes may stand in one file
     done = set() if not file.exists() else {(r["data"], r["setting"], r["seed"]) for r in csv.DictReader(file.open())}
     keys = [*SPACE, "model.encoder.pooling"]
-    fields = ["stage", "data", "setting", "seed", *keys, "variance", "val", "last", "probe", "seconds"]
+    fields = ["stage", "data", "setting", "seed", "shape", *keys, "variance", "val", "last", "probe", "seconds"]
     with file.open("a", newline="") as out:
         rows = csv.DictWriter(out, fields, restval="")
         if not done:
             rows.writeheader()
-        for name in DATA:
+        for name in names:
             data = load(name)
             exists = data.val.exists() if hasattr(data.val, "exists") else None
             values = data.val.inputs if exists is None else data.val.inputs[exists.expand_as(data.val.inputs)]
-            for number, setting in enumerate(plan):
-                for seed in range(1):
+            for number, setting in enumerate(plan, first):
+                for seed in range(SEEDS[stage]):
                     if (name, str(number), str(seed)) in done:
                         continue
                     try:
@@ -171,8 +176,9 @@ def measure(stage: str, file: Path) -> None:
                     except UserError as error:  # a start that is not made for this data
                         print(name, number, error, flush=True)
                         continue
+                    shape = f"{data.spec.length}x{data.spec.features}"
                     rows.writerow({"stage": stage, "data": name, "setting": number, "seed": seed, **setting,
-                                   "variance": float(values.var()), **found})  # fmt: skip
+                                   "shape": shape, "variance": float(values.var()), **found})  # fmt: skip
                     out.flush()
                     print(name, number, seed, {k: round(v, 4) for k, v in found.items()}, flush=True)
 
@@ -209,4 +215,4 @@ if __name__ == "__main__":
     logging.disable(logging.INFO)
     torch.set_num_threads(1)
     stage, file = sys.argv[1], Path(sys.argv[2])
-    report(file) if stage == "report" else measure(stage, file)
+    report(file) if stage == "report" else measure(stage, file, sys.argv[3:] or list(DATA))

@@ -17,11 +17,11 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
+from lstm_ae.data.array_files import SUFFIXES as ARRAYS
 from lstm_ae.data.table_times import TimeReader, WrongValue
 from lstm_ae.errors import ConfigError, UserError
 
 PARQUET = (".parquet", ".pq")
-OTHERS = (".npy", ".npz", ".ts")  # files of whole arrays, which another data set reads
 SERIES = "series"  # the name of the series' column where each file is one series
 MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "none", "<NA>", "?"]
 LOOKED_AT = 1000  # rows that say whether a column holds numbers
@@ -272,8 +272,8 @@ def _opened(path: Path, **options: Any) -> IO[Any]:
 
 def _separator(path: Path) -> str:
     """What separates the fields of the first line: a comma, a semicolon or a tab."""
-    if path.suffix in OTHERS:
-        raise UserError(f"{path}: not a table; dataset=arrays reads {', '.join(OTHERS)}")
+    if path.suffix in ARRAYS:
+        raise UserError(f"{path}: not a table; dataset=arrays reads {', '.join(ARRAYS)}")
     with _opened(path, mode="rb") as file:
         line = file.readline()
     return max(",;\t", key=lambda mark: line.count(mark.encode()))

@@ -18,13 +18,21 @@ MAX_HEADER = 1_000_000  # characters of a line that names columns
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a file that is none of the kinds written here.
+    """Refuse a file that is none of the kinds written here, or cannot be written on this machine.
 
     Raises:
         ConfigError: `output` has another suffix.
+        UserError: Parquet without pyarrow.
     """
     if path.suffix not in SUFFIXES:
         raise ConfigError("output", path, f"must end in {', '.join(SUFFIXES)}")
+    if path.suffix == ".parquet":
+        try:
+            import pyarrow.parquet  # noqa: F401
+        except ImportError as error:
+            raise UserError(
+                f"{path}: Parquet needs pyarrow: pip install 'lstm-ae[parquet]'; or write {path.stem}.csv"
+            ) from error
 
 
 def column_names(path: Path) -> list[str]:
@@ -53,6 +61,7 @@ def writing(path: Path) -> Iterator[Append]:
     Raises:
         UserError: Parquet without pyarrow.
     """
+    check_suffix(path)
     with replacing(path) as temporary:
         if path.suffix == ".parquet":
             with _parquet(temporary) as append:
@@ -68,11 +77,9 @@ def writing(path: Path) -> Iterator[Append]:
 
 @contextmanager
 def _parquet(path: Path) -> Iterator[Append]:
-    try:
-        import pyarrow
-        from pyarrow.parquet import ParquetWriter
-    except ImportError as error:
-        raise UserError(f"Parquet needs pyarrow: pip install 'lstm-ae[parquet]'; or write {path.stem}.csv") from error
+    import pyarrow
+    from pyarrow.parquet import ParquetWriter
+
     writer: Any = None
 
     def append(part: pd.DataFrame) -> None:

@@ -78,8 +78,11 @@ def _lines(file: Path, header: Header) -> Iterator[tuple[int, str]]:
 def _read_header(line: str, header: Header, place: str) -> None:
     key, *words = line.split()
     if key.lower() == "@timestamps" and words[:1] == ["true"]:
-        raise UserError(f"{place}: values with time stamps of their own are not read; write them as a CSV file for "
-                        "dataset=table")  # fmt: skip
+        raise UserError(
+            f"{place}: values with time stamps of their own are not read from .ts files. Write them as a CSV file with "
+            "a column for the sequence, one for the time and one for each dimension, and read that with dataset=table "
+            "dataset.series=... dataset.time=... dataset.window=null"
+        )  # fmt: skip
     if key.lower() == "@dimensions" and words and words[0].isdecimal():
         header.dimensions = int(words[0])
     if key.lower() == "@classlabel" and words[:1] == ["true"]:

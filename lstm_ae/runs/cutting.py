@@ -101,7 +101,7 @@ class _Series:
             )
             back = np.flatnonzero(known[1:] < known[:-1])
             if len(back):
-                before, after = known[back[0] : back[0] + 2]
+                before, after = pd.Series(known[back[0] : back[0] + 2])  # times without nanoseconds
                 raise UserError(
                     f"{where}: series {self.name!r} goes back from {before} to {after}; sort the file by time"
                 )

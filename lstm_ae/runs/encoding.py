@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 from lstm_ae.config.build import build_data
+from lstm_ae.data.array_files import read_parts
 from lstm_ae.data.panel_scaling import scaler_of_series
 from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.data.table_files import SERIES, Columns
@@ -49,16 +50,26 @@ class Encoding:
         """Reconstructed steps (n, features) beside their keys."""
         return pd.concat([keys.reset_index(drop=True), pd.DataFrame(values, columns=list(self.features))], axis=1)
 
-    def sequences(self, arrays: np.ndarray | list[np.ndarray], labels: np.ndarray | None) -> Iterator[Part]:
-        """Sequences in arrays, keyed by their number (from 0), with their labels where they have some."""
-        for start in range(0, len(arrays), EVALUATION_BATCH):
-            some: Any = arrays[start : start + EVALUATION_BATCH]
+    def arrays(self, path: str) -> Iterator[Part]:
+        """The sequences in a file of arrays, keyed by their number (from 0), with their labels where it has some.
+
+        Raises:
+            UserError: a file or a sequence that the run cannot read.
+        """
+        start = 0
+        for some, labels in read_parts(path, EVALUATION_BATCH):
             keys = pd.DataFrame({"sequence": np.arange(start, start + len(some))})
             if labels is not None:
-                keys["label"] = labels[start : start + len(some)]
-            contexts = self.contexts(keys, np.asarray(self.run.encode(some)))
-            rebuilt: Any = self.run.reconstruct(some) if self.reconstruct else None
+                keys["label"] = labels
+            values: Any = some
+            try:
+                contexts = self.contexts(keys, np.asarray(self.run.encode(values)))
+                rebuilt: Any = self.run.reconstruct(values) if self.reconstruct else None
+            except UserError as error:
+                counted = f", sequences counted from number {start}" if start else ""
+                raise UserError(f"{path}{counted}: {error}") from error
             yield contexts, None if rebuilt is None else self._rows(keys[["sequence"]], list(rebuilt))
+            start += len(some)
 
     def own(self, data: SequenceData, part: Sequences) -> Iterator[Part]:
         """Sequences of the run's own data, keyed by series and time where they have them, else by their number."""

@@ -1,6 +1,7 @@
 """Files of whole sequences: every form that is read, and every mistake with its place and its remedy."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as drawn_arrays
 
-from lstm_ae.data.array_files import read_arrays
+from lstm_ae.data.array_files import read_arrays, read_parts
 from lstm_ae.data.arrays import arrays
 from lstm_ae.data.contract import validate_data
 from lstm_ae.data.ragged import own_lengths, pad, to_sequences
@@ -136,6 +137,35 @@ def test_a_bad_file_is_named_with_place_and_remedy(tmp_path, name):
     (file,) = tmp_path.iterdir()
     with pytest.raises(UserError, match=message):
         read_arrays(file)
+
+
+@pytest.mark.parametrize("shape", [(7, 4, 2), (7, 4)])
+def test_an_npy_file_in_parts_is_the_whole_file(tmp_path, shape):
+    file = tmp_path / "a.npy"
+    np.save(file, np.random.default_rng(0).normal(size=shape).astype(np.float32))
+    parts = list(read_parts(file, 3))
+    assert [len(part) for part, _ in parts] == [3, 3, 1] and all(labels is None for _, labels in parts)
+    np.testing.assert_array_equal(np.concatenate([part for part, _ in parts]), read_arrays(file)[0])
+
+
+def test_parts_know_the_number_of_their_sequences_and_refuse_what_the_whole_does(tmp_path):
+    values = np.zeros((7, 4, 2))
+    values[5, 1, 0] = np.inf
+    np.save(tmp_path / "a.npy", values)
+    with pytest.raises(UserError, match="infinite value at sequence 5, step 1, feature 0"):
+        list(read_parts(tmp_path / "a.npy", 3))
+    np.save(tmp_path / "b.npy", np.array([np.zeros(2), np.zeros(3)], dtype=object), allow_pickle=True)
+    with pytest.raises(UserError, match="Pickles are code"):
+        list(read_parts(tmp_path / "b.npy", 3))
+    np.save(tmp_path / "c.npy", np.zeros(7))
+    with pytest.raises(UserError, match=r"shape \(7,\); expected"):
+        list(read_parts(tmp_path / "c.npy", 3))
+    (tmp_path / "c.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-8])
+    with pytest.raises(UserError, match="cut short"):
+        list(read_parts(tmp_path / "c.npy", 3))
+    Path(written(tmp_path, "d.npz")).rename(tmp_path / "d.npy")
+    with pytest.raises(UserError, match="rename it"):
+        list(read_parts(tmp_path / "d.npy", 3))
 
 
 def test_a_missing_file_is_told_its_neighbour(tmp_path):

@@ -145,7 +145,7 @@ def test_arrays_of_unequal_length_with_their_labels(tmp_path):
         config = compose("config", ["dataset=arrays", f"dataset.path={tmp_path}/made.npz", "model.hidden_size=3"])
     data = build_data(config, torch.device("cpu"))
     run = Run(RunDirectory(tmp_path), config, build_model(config, data.spec, None).eval(), data.spec, data.scaler, [])
-    contexts, rebuilt = joined(Encoding(run, True).sequences(arrays, np.array(list("xyxyxyxyxy"))))
+    contexts, rebuilt = joined(Encoding(run, True).arrays(tmp_path / "made.npz"))
     np.testing.assert_allclose(contexts.iloc[:, 2:], run.encode(arrays), atol=1e-6)
     assert list(contexts.label) == list("xyxyxyxyxy") and len(rebuilt) == sum(map(len, arrays))
     own, _ = joined(Encoding(run, False).own(data, data.test))

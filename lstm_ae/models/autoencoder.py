@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from lstm_ae.models.contracts import Decoder, Encoder, Head, HeadSizes, Initialization, require, require_lengths
 from lstm_ae.models.lengths import past_end
 
+MASK = 0.2  # read beside a value that exists; 0 beside a missing one. At 1 it costs (experiments/own_data/README.md).
+
 
 @dataclass(frozen=True)
 class Output:
@@ -33,7 +35,6 @@ class Autoencoder(nn.Module):
         forecast_steps, horizon, forecast_features: of the data's targets (none: 0).
         varying: whether the data's sequences have lengths of their own; `length` is then that of the longest.
         masked: whether values are missing; the model then reads beside each value whether it exists.
-
         inputs: of the training part, for an initialization that is fitted to them; None: the weights come from a
             checkpoint.
 
@@ -105,9 +106,9 @@ class Autoencoder(nn.Module):
         return Output(encoding.context, reconstruction, **made)
 
     def _with_mask(self, inputs: Tensor, lengths: Tensor | None, mask: Tensor | None) -> Tensor:
-        """The inputs and a channel for each that is 1 where the value exists: (batch, length, 2 * features)."""
+        """The inputs and a channel for each that says where the value exists: (batch, length, 2 * features)."""
         if mask is None:
             mask = torch.ones_like(inputs, dtype=torch.bool)
             if lengths is not None:
                 mask = mask.masked_fill(past_end(lengths, inputs.shape[1])[..., None], False)
-        return torch.cat([inputs, mask.to(inputs.dtype)], dim=-1)
+        return torch.cat([inputs, MASK * mask.to(inputs.dtype)], dim=-1)

@@ -72,7 +72,7 @@ def overview(picture: Picture) -> Figure:
     network's, and the worst flagged places enlarged."""
     rows, detectors = picture.rows, picture.detectors
     mine, first_step, name = picture.drawn()
-    times = mine - mine[0] if rows.times is None else np.asarray(rows.times[mine])
+    times = first_step + np.arange(len(mine)) if rows.times is None else np.asarray(rows.times[mine])
     scores = np.asarray(rows.scores[mine])
     flags = scores[:, 0] > picture.thresholds[NETWORK].value
     places = enlarged(scores[:, 0], flags, detectors.network.spec.length)
@@ -96,7 +96,7 @@ def overview(picture: Picture) -> Figure:
         axes.set_ylabel(detector.replace("_", "\n"), fontsize=8)
     top.set_xlim(times[0], times[-1])  # as wide as the map below, which is drawn over steps
     if many:
-        contributions(figure.add_subplot(grid[1 + tracks, :]), scores[:, 1 : 1 + len(channels)], channels)
+        contributions(figure.add_subplot(grid[1 + tracks, :]), first_step, scores[:, 1 : 1 + len(channels)], channels)
     for i, (first, end) in enumerate(places):
         axes = figure.add_subplot(grid[-1, i])
         part = slice(first, end)
@@ -177,14 +177,14 @@ def track(
     axes.tick_params(labelbottom=False)
 
 
-def contributions(axes: Axes, scores: np.ndarray, channels: tuple[str, ...]) -> None:
+def contributions(axes: Axes, first_step: int, scores: np.ndarray, channels: tuple[str, ...]) -> None:
     """What each channel contributes, as a map over time: the highest of the scores that share a place."""
     bins = min(BINS // 3, len(scores))
     edges = np.linspace(0, len(scores), bins + 1).astype(int)[:-1]
     highest = np.maximum.reduceat(np.nan_to_num(scores), edges, axis=0)
     image = np.log10(np.maximum(highest, highest.max() * 1e-4)).T
     axes.imshow(image, aspect="auto", interpolation="nearest", cmap="magma", origin="lower",
-                extent=(0, len(scores), -0.5, len(channels) - 0.5))  # fmt: skip
+                extent=(first_step, first_step + len(scores), -0.5, len(channels) - 0.5))  # fmt: skip
     if len(channels) <= 12:
         axes.set_yticks(range(len(channels)), channels, fontsize=7)
     axes.set_ylabel("channel", fontsize=8)

@@ -13,14 +13,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import hydra
 from omegaconf import DictConfig
-from pydantic import Field
 
 from lstm_ae.config import CONF
-from lstm_ae.config.rules import READING, Count, Text, validate_keys
+from lstm_ae.config.rules import READING, Count, Text, Texts, validate_keys
 from lstm_ae.console import run_command
 from lstm_ae.errors import ConfigError, UserError
 
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Inputs = Annotated[list[Text], Field(min_length=1)]
-KEYS = READING | {"input": Text | Inputs, "reconstruct": bool, "stride": Count | None}
+KEYS = READING | {"input": Text | Texts, "reconstruct": bool, "stride": Count | None}
 OWN = ("test", "val", "train")  # parts of the run's own data
 
 

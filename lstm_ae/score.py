@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
 from lstm_ae.config import CONF
-from lstm_ae.config.rules import READING, Count, Text, validate_keys
+from lstm_ae.config.rules import READING, Count, Text, Texts, validate_keys
 from lstm_ae.config.values import validate, validate_all
 from lstm_ae.console import run_command
 from lstm_ae.errors import UserError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KEYS = READING | {
-    "input": Text | Annotated[list[Text], Field(min_length=1)] | None,
+    "input": Text | Texts | None,
     "label": Text | None,
     "stride": Count | None,
     "reduction": Literal["median", "mean"],

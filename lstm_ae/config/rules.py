@@ -17,6 +17,7 @@ Count = Annotated[int, Field(ge=1)]
 Threads = Annotated[int, Field(ge=1, le=1024)]  # more than any machine has a use for, and few can start as many
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[list[Text], Field(min_length=1, description="a list of texts, not empty")]
 Pair = Annotated[list[Text], Field(min_length=2, max_length=2, description="a list of two texts")]
 Mode = Literal["min", "max"]
 Modes = Annotated[list[Mode], Field(min_length=2, max_length=2, description="a list of two of them")]

@@ -260,9 +260,14 @@ def cell(value: Any) -> str:
     return printable(" ".join(str(value).split()))
 
 
+def shown_columns(table: Table) -> list[str]:
+    """The columns that have a header of their own: all but the deviations."""
+    return [name for name in table.columns if not name.endswith(SPREAD)]
+
+
 def grid(table: Table) -> list[list[str]]:
     """The table as text, its header first; a mean and its deviation share a cell."""
-    columns = [name for name in table.columns if not name.endswith(SPREAD)]
+    columns = shown_columns(table)
     texts = []
     for name in columns:
         column = [cell(value) for value in table.frame[name]]
@@ -278,7 +283,7 @@ def grid(table: Table) -> list[list[str]]:
 def to_text(table: Table, width: int) -> str:
     """For a terminal of `width` characters: aligned; where that is too narrow, the headers on two lines."""
     header, *body = grid(table)
-    numeric = [pd.api.types.is_numeric_dtype(table.frame[name]) for name in header]
+    numeric = [pd.api.types.is_numeric_dtype(table.frame[name]) for name in shown_columns(table)]
     text = align([header, *body], numeric)
     if len(text[0]) > width:
         upper, lower = zip(*(split_header(name) for name in header), strict=True)

@@ -175,6 +175,14 @@ def test_a_hostile_directory_costs_a_line_and_little_time(tmp_path, monkeypatch,
     assert "--config-path" not in out and not (tmp_path / "harm").exists()
 
 
+def test_a_key_that_no_terminal_shows_is_a_column(tmp_path, capsys):
+    for number in range(2):
+        config = make_run(tmp_path / f"runs/{number}", [0.5, 0.4]) / ".hydra/config.yaml"
+        config.write_text(config.read_text() + f'"m\\x7f": {number}\n')
+    compare([str(tmp_path / "runs")])
+    assert "m\N{REPLACEMENT CHARACTER}" in capsys.readouterr().out
+
+
 def test_links_and_pipes_in_a_hostile_directory(tmp_path, capsys):
     make_run(tmp_path / "runs/0", [0.5, 0.4])
     for i, name in enumerate(["summary.json", "metrics.csv", ".hydra/config.yaml", ".hydra/overrides.yaml"], 1):

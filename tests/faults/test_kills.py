@@ -230,6 +230,7 @@ def test_a_file_system_that_fills_up_midway(processes, whole, small_disk, tmp_pa
     assert processes.run(str(run), cwd=tmp_path, command="compare") == 0
     said = (tmp_path / "output").read_text()
     assert "failed" in said or "no process on this machine is at work on it" in said, said
+    print(f"\nstatus on the full disk: {RunDirectory(run).read_summary()['status']}")
     (small_disk / "filler").unlink()
     assert processes.run(f"resume={run}", f"trainer.max_epochs={epochs + 2}", cwd=tmp_path) == 0
     assert kept(run) == epochs + 2

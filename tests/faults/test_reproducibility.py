@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from lstm_ae.runs.directory import RunDirectory
 from tests.commands import TINY_DIGITS, TINY_SYNTHETIC, run
@@ -76,8 +77,8 @@ def test_one_worker_or_two(tmp_path):
         assert done.returncode == 0, done.stderr
     found = []
     for workers in (1, 2):
-        runs = [path.parent for path in (tmp_path / f"multirun/by{workers}").glob("*/summary.json")]
-        found.append({tuple(sorted((path / ".hydra/overrides.yaml").read_text().splitlines())[:2]): rows(path)
-                      for path in runs})  # fmt: skip
-    assert len(found[0]) == 4 and list(found[0].values()) != []
-    assert sorted(map(str, found[0].values())) == sorted(map(str, found[1].values()))
+        runs = [RunDirectory(path.parent) for path in (tmp_path / f"multirun/by{workers}").glob("*/summary.json")]
+        tried = {run: OmegaConf.load(run.config) for run in runs}
+        found.append({(config.model.hidden_size, config.optimizer.lr): rows(run.path) for run, config in tried.items()})
+    assert len(found[0]) == 4
+    assert found[0] == found[1]

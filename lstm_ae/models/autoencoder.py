@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lstm_ae.models.contracts import Decoder, Encoder, Head, HeadSizes, Initialization, require, require_lengths
 from lstm_ae.models.lengths import past_end
 
-MASK = 0.2  # read beside a value that exists; 0 beside a missing one. At 1 it costs (experiments/own_data/README.md).
+MARK = 0.2  # read beside a value that exists; 0 beside a missing one. At 1 it costs (experiments/own_data/README.md).
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Autoencoder(nn.Module):
             sequences of unequal length and would have to.
     """
 
+    mark: Tensor
+
     def __init__(
         self,
         length: int,
@@ -61,6 +63,8 @@ class Autoencoder(nn.Module):
     ) -> None:
         super().__init__()
         self.varying, self.masked = varying, masked
+        if masked:
+            self.register_buffer("mark", torch.tensor(MARK))  # kept with the weights that have learnt to read it
         input_size = features * (2 if masked else 1)
         self.encoder = encoder(input_size=input_size)
         require(self.encoder, "model.encoder", context_size=int, causal=bool)
@@ -111,4 +115,4 @@ class Autoencoder(nn.Module):
             mask = torch.ones_like(inputs, dtype=torch.bool)
             if lengths is not None:
                 mask = mask.masked_fill(past_end(lengths, inputs.shape[1])[..., None], False)
-        return torch.cat([inputs, MASK * mask.to(inputs.dtype)], dim=-1)
+        return torch.cat([inputs, self.mark * mask.to(inputs.dtype)], dim=-1)

@@ -20,10 +20,15 @@ import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 
 from lstm_ae.config import CONF, build
+from lstm_ae.kernels import choose_backend, clip_and_step, use_backend
+from lstm_ae.models.autoencoder import Autoencoder
+from lstm_ae.training.process_settings import keep_freed_memory
 
 
 def main(rounds: int = 7, num_train: int = 12_800) -> None:
     """Print the seconds of each round and the ratio of the medians."""
+    keep_freed_memory()
+    torch.set_flush_denormal(True)
     overrides = ["dataset=mnist_rows", "model=classifier", "model.hidden_size=128", f"dataset.num_train={num_train}"]
     with initialize_config_dir(CONF):
         config = compose("config", [*overrides, "trainer.max_epochs=1", "device=cpu"])
@@ -32,10 +37,16 @@ def main(rounds: int = 7, num_train: int = 12_800) -> None:
     objective, trainer = build.build_objective(config), build.build_trainer(config)
     batches = list(data.train.shuffled(data.batch_size, torch.Generator().manual_seed(0)))
     weight = config.objective.reconstruction_weight
+    backend = choose_backend("auto", "cpu")
+
+    def made() -> Autoencoder:
+        model = build.build_model(config, data.spec, data.train.inputs)
+        use_backend(model, backend)
+        return model
 
     def bare() -> float:
-        model = build.build_model(config, data.spec, data.train.inputs)
-        optimizer = build.instantiate(config.optimizer)(model.parameters())
+        model = made()
+        optimizer = build.build_training(config, model)["optimizer"]
         started = time.perf_counter()
         for batch in batches:
             output = model(batch.inputs)
@@ -43,12 +54,11 @@ def main(rounds: int = 7, num_train: int = 12_800) -> None:
             loss = loss + (1 - weight) * F.cross_entropy(output.logits, batch.labels)
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), trainer.gradient_clip_norm)
-            optimizer.step()
+            clip_and_step(optimizer, trainer.gradient_clip_norm, backend)
         return time.perf_counter() - started
 
     def trained() -> float:
-        model = build.build_model(config, data.spec, data.train.inputs)
+        model = made()
         training = build.build_training(config, model)
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()

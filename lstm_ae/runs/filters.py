@@ -59,7 +59,7 @@ def expression(text: str, names: Collection[str]) -> str:
     """
     if not text.strip() or len(text) > MAX_LENGTH:
         raise ValueError(f"expected 1 to {MAX_LENGTH} characters")
-    known = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    known = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True) if name)  # "" is found everywhere
     name_here = re.compile(rf"\s*(?P<tick>`?)(?P<name>{known})(?P=tick)(?![\w./])")
     parts: list[str] = []
     position, end = 0, len(text.rstrip())

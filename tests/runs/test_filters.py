@@ -11,7 +11,8 @@ from lstm_ae.errors import UserError
 from lstm_ae.runs.filters import choose
 
 VALUES = {"model.hidden_size": 32, "val/accuracy": 0.9, "optimizer.lr": 1e-3, "status": "completed", "patience": None,
-          "bidirectional": True, "dip": "[20, 30]", "model/head": "classifier", "val/accuracy std": 0.01}  # fmt: skip
+          "bidirectional": True, "dip": "[20, 30]", "model/head": "classifier", "val/accuracy std": 0.01,
+          "": 1}  # fmt: skip
 RUNS = pd.DataFrame([VALUES])
 SIGNS = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 NUMERIC = ["model.hidden_size", "val/accuracy", "optimizer.lr"]

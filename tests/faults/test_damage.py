@@ -255,9 +255,9 @@ def damage_run(run: Path, kind: str, where: object, what: object) -> None:
         with (run / ".hydra/config.yaml").open("a") as file:
             file.write(json.dumps({where: what})[1:-1] + "\n")
     elif kind == "cell":
-        cells = path.read_text().split(",")
-        cells[where % len(cells)] = what
-        path.write_text(",".join(cells))
+        cells = path.read_bytes().split(b",")  # which another damage may have left without a text
+        cells[where % len(cells)] = what.encode()
+        path.write_bytes(b",".join(cells))
 
 
 def compare_damaged(folder: Path, damages: list, options: list[str]) -> None:

@@ -5,7 +5,7 @@
 
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pydantic
@@ -32,11 +32,22 @@ def validate(key: str, value: Any, annotation: Any) -> None:
         ConfigError: names the key, the value and what would be accepted.
     """
     plain = OmegaConf.to_container(value, resolve=True) if isinstance(value, DictConfig | ListConfig) else value
+    if any(abs(number) >= 2**63 for number in whole_numbers(plain)):
+        raise ConfigError(key, value, "has a whole number of more than 64 bits; write one that large as 1e30")
     try:
         # As JSON, so that a list may stand for a tuple although types are strict.
         pydantic.TypeAdapter(annotation, config=FINITE).validate_json(json.dumps(plain), strict=True)
     except pydantic.ValidationError as error:
         raise ConfigError(key, "null" if plain is None else value, f"must be {words(annotation)}") from error
+
+
+def whole_numbers(plain: Any) -> Iterator[int]:
+    """All whole numbers in a value, its lists and its groups."""
+    if isinstance(plain, Mapping | list | tuple):
+        for inner in plain.values() if isinstance(plain, Mapping) else plain:
+            yield from whole_numbers(inner)
+    elif isinstance(plain, int):
+        yield plain
 
 
 def validate_all(values: Mapping[str, Any], annotations: Mapping[str, Any], prefix: str = "") -> None:

@@ -82,6 +82,12 @@ def load_runs(*folders: str | Path) -> pd.DataFrame:
     found = [read_run(RunDirectory(path), name) for _, name, path in named]
     kinds = {kind: list(dict.fromkeys(name for run in found for name in getattr(run, kind)))
              for kind in ("choices", "settings", "metrics", "deviations")}  # fmt: skip
+    # A foreign config may have a key that is called like a column of another kind; no key of ours is.
+    taken = {*kinds["choices"], *kinds["metrics"], *kinds["deviations"]}
+    kinds["settings"] = [name for name in kinds["settings"] if name not in taken]
+    for run in found:
+        for name in taken & run.settings.keys():
+            del run.settings[name]
     rows = [run.choices | run.settings | run.metrics | run.deviations | run.fields for run in found]
     frame = pd.DataFrame(
         rows, columns=list(dict.fromkeys([*FIELDS, *(name for kind in kinds.values() for name in kind)]))

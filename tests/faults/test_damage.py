@@ -183,6 +183,18 @@ def test_a_key_that_no_terminal_shows_is_a_column(tmp_path, capsys):
     assert "m\N{REPLACEMENT CHARACTER}" in capsys.readouterr().out
 
 
+def test_a_key_that_is_called_like_a_metric_is_no_result(tmp_path, capsys):
+    for number in range(2):
+        folder = make_run(tmp_path / f"runs/{number}", [0.5, 0.4])
+        with (folder / ".hydra/config.yaml").open("a") as file:
+            file.write(f'"val/loss": 0.{number}1\n')
+    (folder / "metrics.csv").unlink()
+    compare([str(tmp_path / "runs"), "--group-by-seed"])
+    compare([str(tmp_path / "runs")])
+    said = capsys.readouterr().out
+    assert "0.4" in said and "0.01" not in said and "0.11" not in said
+
+
 def test_links_and_pipes_in_a_hostile_directory(tmp_path, capsys):
     make_run(tmp_path / "runs/0", [0.5, 0.4])
     for i, name in enumerate(["summary.json", "metrics.csv", ".hydra/config.yaml", ".hydra/overrides.yaml"], 1):

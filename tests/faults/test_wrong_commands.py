@@ -158,6 +158,7 @@ TRAIN = [
     ("dataset.dip_center=[1,2,3]", "dataset.dip_center list of 2"),
     ("dataset.dip_center=[30,20]", "dataset.dip_center first"),
     ("dataset.dip_scale=-1", "dataset.dip_scale=-1 >= 0"),
+    ("dataset.dip_scale=18446744073709551616", "dataset.dip_scale=18446744073709551616 64 bits"),
     ("dataset.val_fraction=0", "dataset.val_fraction=0 > 0"),
     ("dataset.val_fraction=0.9", "dataset.test_fraction"),
     ("dataset.test_fraction=1", "dataset.test_fraction=1 < 1"),

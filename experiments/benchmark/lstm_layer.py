@@ -1,11 +1,11 @@
 """How fast the native LSTM layer is, and how fast it could be: against nn.LSTM and against the processor's peak.
 
-    python experiments/benchmark/lstm_layer.py [layer] [pyramid] [grid] [memory] [--threads 1 2] [--cpu-time]
+    python experiments/benchmark/lstm_layer.py [layer] [pyramid] [step] [memory] [--threads 1 2] [--cpu-time]
 
 - `layer`: one layer, training step (forward, backward) and inference.
 - `pyramid`: the levels of a pyramidal autoencoder on 784 pixels in slices of eight, batch 128.
-- `grid`: whole training steps of small autoencoders, with loss, clipping and Adam: torch's plain Adam, fused Adam, and
-  `clip_and_step`.
+- `step`: whole training steps of autoencoders (encoder, repeated context, decoder), with loss, clipping and Adam:
+  torch's plain Adam, fused Adam, and `clip_and_step`.
 - `memory`: the peak of a training step, each in a process of its own.
 
 The two sides take turns, each as often as the time allows; a ratio is the median over rounds, each round's own two
@@ -43,7 +43,6 @@ LAYERS = [
     (128, 784, 1, 100),
 ]
 LEVELS = [(12544, 8, 1, 8), (1568, 8, 8, 64), (128, 13, 64, 128)]
-GRID = [(32, 50, 1, 8), (32, 50, 1, 16), (32, 50, 1, 32), (32, 50, 1, 45)]
 Job = Callable[[], object]
 
 PEAK = """
@@ -209,13 +208,13 @@ def whole_step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, st
     return loss
 
 
-def grid(options: argparse.Namespace, threads: int, rate: float) -> None:
+def step(options: argparse.Namespace, threads: int, rate: float) -> None:
     """Whole steps; ratios to nn.LSTM with torch's default Adam."""
     kinds = [("torch", None, False), ("torch", True, False), ("native", None, False), ("native", True, False)]
     kinds.append(("native", None, True))
     print("| batch, steps, inputs, units | nn.LSTM, us | + fused Adam | native | + fused Adam | + clip_and_step |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for batch, steps, inputs, units in GRID:
+    for batch, steps, inputs, units in LAYERS:
         x = torch.rand(batch, steps, inputs)
         jobs, start = [], SmallAutoencoder(inputs, units, "torch").state_dict()
         for backend, fused, ours in kinds:
@@ -271,7 +270,7 @@ def memory(options: argparse.Namespace, threads: int, rate: float) -> None:
 
 def main() -> None:
     """Parse, say what machine this is, print the tables."""
-    parts = {"layer": layers, "pyramid": pyramid, "grid": grid, "memory": memory}
+    parts = {"layer": layers, "pyramid": pyramid, "step": step, "memory": memory}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", help=", ".join(parts))
     parser.add_argument("--threads", nargs="+", type=int, default=[1])

@@ -32,13 +32,13 @@ def validate(key: str, value: Any, annotation: Any) -> None:
         ConfigError: names the key, the value and what would be accepted.
     """
     plain = OmegaConf.to_container(value, resolve=True) if isinstance(value, DictConfig | ListConfig) else value
-    if any(abs(number) >= 2**63 for number in whole_numbers(plain)):
-        raise ConfigError(key, value, "has a whole number of more than 64 bits; write one that large as 1e30")
     try:
         # As JSON, so that a list may stand for a tuple although types are strict.
         pydantic.TypeAdapter(annotation, config=FINITE).validate_json(json.dumps(plain), strict=True)
     except pydantic.ValidationError as error:
         raise ConfigError(key, "null" if plain is None else value, f"must be {words(annotation)}") from error
+    if any(abs(number) >= 2**63 for number in whole_numbers(plain)):
+        raise ConfigError(key, value, "has a whole number of more than 64 bits; write one that large as 1e30")
 
 
 def whole_numbers(plain: Any) -> Iterator[int]:

@@ -18,7 +18,7 @@ MAX_LAYERS = 1000  # making more takes minutes, and nobody has trained them
 def check_size(config: DictConfig, length: int, features: int, batch: int) -> None:
     """Refuse a model that this machine cannot hold, or whose pyramid is longer than the sequences.
 
-    The estimate looks at `hidden_size` and `num_layers` wherever they stand in `config.model`; it is a lower bound.
+    The estimate looks at `hidden_size` and `num_layers` of all parts in `config.model`; it is a lower bound.
 
     Args:
         config: the composed config.
@@ -29,6 +29,8 @@ def check_size(config: DictConfig, length: int, features: int, batch: int) -> No
         ConfigError: names the setting.
     """
     for node, key in nodes(config.model, "model"):
+        if "_target_" not in node:  # no part: nothing is built from it, and nobody has looked at its values
+            continue
         strides = node.get("strides")
         if strides is not None and math.prod(strides) > length:
             raise ConfigError(f"{key}.strides", strides, f"their product must be at most {length}, the steps of a "

@@ -76,6 +76,14 @@ def test_no_override_leads_to_a_traceback(no_training, given_overrides):
     check(given_overrides)
 
 
+@pytest.mark.parametrize(
+    "given_overrides",
+    [["model.decoder=0", "+model.decoder.hidden_size.x=0"], ["dataset.dip_scale=18446744073709551616"]],
+)
+def test_overrides_that_did_lead_to_one(no_training, given_overrides):
+    check(given_overrides)
+
+
 @pytest.mark.soak
 @settings(max_examples=int(os.environ.get("LSTM_AE_SOAK_CASES", "3000")), deadline=None, suppress_health_check=CHECKS)
 @given(st.lists(overrides(), min_size=1, max_size=2))

@@ -9,6 +9,9 @@ keeps what it has read as well as one of its size can, with respect to all prefi
 A = U' P and B = U' R U. There P puts a step in the newest place of a long vector, R moves all steps on by one place,
 and U holds the leading eigenvectors of the second moments of all prefixes, written into such vectors, newest step
 first. The way back is its transpose: x[t] = A' h[t], h[t-1] = B' h[t].
+
+The closed form serves all prefixes alike, where an autoencoder needs whole sequences only, and its way back is as large
+as its way there. `refined` goes on from it by gradients of the second moments, for which no sequence is read again.
 """
 
 import math
@@ -42,12 +45,7 @@ class LinearRecurrence(NamedTuple):
 
     def codes(self, inputs: Tensor) -> Tensor:
         """The state after the last step of each sequence (n, length, features): (n, size)."""
-        matrix = self.write.T  # of the newest step
-        rows = [matrix]
-        for _ in range(inputs.shape[1] - 1):
-            matrix = matrix @ self.turn.T
-            rows.append(matrix)
-        return inputs.flatten(1).double() @ torch.cat(rows[::-1])
+        return inputs.flip(1).flatten(1).double() @ self.readouts(inputs.shape[1])
 
     def unfold(self, codes: Tensor, length: int) -> Tensor:
         """Go back from codes (n, size) to sequences (n, length, features), as its own decoder does."""
@@ -58,14 +56,14 @@ class LinearRecurrence(NamedTuple):
         return torch.stack(steps[::-1], dim=1)
 
     def readouts(self, length: int) -> Tensor:
-        """What reads the steps from a code that is turned back after each of them: (length * features, size).
+        """What writes the steps into a code, and reads them while it is turned back: (length * features, size).
 
         Newest step first: the j-th block of rows is A' B'^j, j from 0.
         """
-        rows = [self.write.T]
-        for _ in range(length - 1):
-            rows.append(rows[-1] @ self.turn.T)
-        return torch.cat(rows)
+        rows, power = self.write.T, self.turn.T
+        while len(rows) < length * self.write.shape[1]:
+            rows, power = torch.cat([rows, rows @ power]), power @ power
+        return rows[: length * self.write.shape[1]]
 
 
 def closed_form(inputs: Tensor, size: int) -> LinearRecurrence:
@@ -80,6 +78,74 @@ def closed_form(inputs: Tensor, size: int) -> LinearRecurrence:
     moved = torch.zeros_like(basis)
     moved[features:] = basis[:-features] if length > 1 else 0  # R U
     return LinearRecurrence(basis[:features].T.contiguous(), basis.T @ moved)
+
+
+def refined(
+    encoders: Sequence[LinearRecurrence], back: LinearRecurrence, steps: Tensor, reverse: bool, iterations: int
+) -> list[LinearRecurrence]:
+    """The recurrences of an encoder and a decoder, moved to where the pair rebuilds whole sequences with less error.
+
+    Between the two stands the best affine function of the code, as in `best_start`, so that what is left to choose is
+    the recurrences alone (variable projection: Golub and Pereyra 1973). L-BFGS never makes the error larger.
+
+    Args:
+        encoders: of the forward direction and, if there is one, the backward direction.
+        back: of the decoder, which turns once before its first step.
+        steps: sequences (n, length, features), of which at most `SEQUENCES` are read.
+        reverse: whether the decoder writes the last step first.
+        iterations: of L-BFGS.
+
+    Returns:
+        The same recurrences in the same order, the decoder's last.
+    """
+    length = steps.shape[1]
+    moments = second_moments(some(steps, SEQUENCES))
+    total = moments.trace() - 1
+    parameters = [matrix.clone().requires_grad_() for recurrence in (*encoders, back) for matrix in recurrence]
+
+    def recurrences() -> list[LinearRecurrence]:
+        return [LinearRecurrence(*pair) for pair in zip(parameters[::2], parameters[1::2], strict=True)]
+
+    def error() -> Tensor:
+        *there, again = recurrences()
+        reads = [newest_last(there[0].readouts(length), length), *(r.readouts(length) for r in there[1:])]
+        writes = again.readouts(1 + length)[steps.shape[2] :]
+        codes = torch.block_diag(torch.cat(reads, dim=1), moments.new_ones(1, 1))  # (values + 1, context_size + 1)
+        read = moments @ codes
+        known, wanted = codes.T @ read, read[:-1]
+        writes = newest_last(writes, length) if reverse else writes
+        start = best_function(known, wanted, writes)
+        rebuilt = writes @ start  # (values, context_size + 1)
+        # The mean square of x - rebuilt code: nothing but second moments.
+        squares = total - 2 * (rebuilt * wanted).sum() + ((rebuilt.T @ rebuilt) * known).sum()
+        return squares / total.clamp(min=1e-12)
+
+    optimizer = torch.optim.LBFGS(parameters, max_iter=iterations, history_size=20, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = error()
+        loss.backward()
+        return loss
+
+    with torch.enable_grad():
+        optimizer.step(closure)
+    return [LinearRecurrence(*(matrix.detach() for matrix in recurrence)) for recurrence in recurrences()]
+
+
+def newest_last(rows: Tensor, length: int) -> Tensor:
+    """Blocks of rows (length * features, size) in the opposite order."""
+    return rows.unflatten(0, (length, -1)).flip(0).flatten(0, 1)
+
+
+def second_moments(steps: Tensor) -> Tensor:
+    """The second moments of flattened sequences (n, length, features) and a constant 1, in double precision."""
+    values = steps[0].numel()
+    moments = torch.zeros(values + 1, values + 1, dtype=torch.double)
+    for chunk in steps.split(max(1, CHUNK_VALUES // values)):
+        known = F.pad(chunk.cpu().flatten(1).double(), (0, 1), value=1.0)
+        moments += known.T @ known
+    return moments / len(steps)
 
 
 def some(inputs: Tensor, count: int) -> Tensor:
@@ -117,6 +183,7 @@ def linear_autoencoder(
     inputs: Tensor | None,
     gate_bias: NonNegative = 8.0,
     signal: Annotated[float, Field(gt=0, le=1)] = 0.003,
+    iterations: Annotated[int, Field(ge=0)] = 100,
 ) -> None:
     """Encoder and decoder start as the linear autoencoder for sequences in closed form.
 
@@ -126,8 +193,8 @@ def linear_autoencoder(
     loop's gain is that of the closed form. The inputs are scaled to the root mean square `signal`, small enough for
     tanh to be linear, and the contexts scaled to mean 0 and deviation 1 for what reads them. These factors are fixed
     and kept in the model. The decoder turns back with the transpose, and starts from the linear function of the context
-    with which its own steps come nearest to the training sequences. It takes seconds and depends on no seed; heads and
-    other layers keep PyTorch's start.
+    with which its own steps come nearest to the training sequences. It takes seconds to a minute and depends on no seed;
+    heads and other layers keep PyTorch's start.
 
     A bidirectional encoder reads the closed form of the reversed sequences backwards. A decoder that writes the first
     step first has that one too. In a pyramid each pair of levels is such a pair, fitted to what the level below hands
@@ -141,6 +208,7 @@ def linear_autoencoder(
             read. None: the weights come from a checkpoint, and only their places are made.
         gate_bias: how far the gates start open or closed.
         signal: root mean square of the inputs that the LSTMs read.
+        iterations: with which encoder and decoder are refined for each other, see `refined`; 0: the closed form alone.
 
     Raises:
         ConfigError: an encoder, a decoder or data that it is not made for.
@@ -160,9 +228,9 @@ def linear_autoencoder(
     steps = F.pad(some(inputs, SEQUENCES).cpu(), (0, 0, -inputs.shape[1] % math.prod(strides), 0))
     for (encoder, decoder), stride in zip(pairs[:-1], strides, strict=True):
         slices = steps.reshape(-1, stride, steps.shape[2])  # (sequences * slices, stride, features)
-        fit_pair(encoder, decoder, slices, gate_bias, signal, common=True)
+        fit_pair(encoder, decoder, slices, gate_bias, signal, iterations, common=True)
         steps = encode(encoder, slices).unflatten(0, (len(steps), -1))
-    fit_pair(*pairs[-1], steps, gate_bias, signal, common=False)
+    fit_pair(*pairs[-1], steps, gate_bias, signal, iterations, common=False)
 
 
 def make_places(encoder: LSTMEncoder, decoder: LSTMDecoder) -> None:
@@ -182,14 +250,20 @@ def make_places(encoder: LSTMEncoder, decoder: LSTMDecoder) -> None:
 
 
 def fit_pair(
-    encoder: LSTMEncoder, decoder: LSTMDecoder, steps: Tensor, gate_bias: float, signal: float, common: bool
+    encoder: LSTMEncoder,
+    decoder: LSTMDecoder,
+    steps: Tensor,
+    gate_bias: float,
+    signal: float,
+    iterations: int,
+    common: bool,
 ) -> None:
     """Set an encoder and the decoder that undoes it; see `linear_autoencoder`.
 
     Args:
         encoder, decoder: with their places made.
         steps: what they read and rebuild, (n, length, features).
-        gate_bias, signal: as there.
+        gate_bias, signal, iterations: as there.
         common: whether all numbers of a context are divided by the same deviation.
 
     Raises:
@@ -209,9 +283,12 @@ def fit_pair(
     gain = torch.tensor(gate_bias).sigmoid().square().item()
     size, units = signal / (steps.square().mean().sqrt().item() or 1.0), encoder.lstm.hidden_size
     forwards, backwards = steps, steps.flip(1)
-    recurrences = [closed_form(forwards, units)]
-    if encoder.lstm.bidirectional:
-        recurrences.append(closed_form(backwards, units))
+    # A decoder's state turns once before it is read for the first time: as if an empty step had followed the last one.
+    read, written = (forwards, backwards) if decoder.reverse else (backwards, forwards)
+    recurrences = [closed_form(order, units) for order in (forwards, backwards)[: 1 + encoder.lstm.bidirectional]]
+    back = closed_form(F.pad(read, (0, 0, 0, 1)), decoder.hidden_size)
+    if iterations:
+        *recurrences, back = refined(recurrences, back, steps, decoder.reverse, iterations)
     for weights, recurrence in zip(encoder.lstm.all_weights, recurrences, strict=True):
         set_linear(weights, recurrence.turn / gain, recurrence.write / gain, gate_bias)
     scale_inputs.deviation.fill_(1 / size)
@@ -222,9 +299,6 @@ def fit_pair(
     scale_states.deviation.copy_(deviation.clamp(min=max(1e-3 * deviation.max().item(), 1e-12)))
     contexts = scale_states(contexts)
 
-    # Its state turns once before it is read for the first time: as if an empty step had followed the last one.
-    read, written = (forwards, backwards) if decoder.reverse else (backwards, forwards)
-    back = closed_form(F.pad(read, (0, 0, 0, 1)), decoder.hidden_size)
     weight, bias = best_start(back, contexts, some(written, CONTEXTS))
     set_linear(decoder.lstm.all_weights[0], back.turn.T / gain, None, gate_bias)
     scale_context.deviation.fill_(1 / signal)
@@ -242,9 +316,6 @@ def encode(encoder: LSTMEncoder, inputs: Tensor) -> Tensor:
 def best_start(back: LinearRecurrence, contexts: Tensor, written: Tensor) -> tuple[Tensor, Tensor]:
     """The affine function of the context from which a decoder's steps come nearest to what it should write.
 
-    Least squares of `back`.readouts (weight context + bias) against an empty step and then the steps, with a little
-    ridge, since what is read from the last steps alone has tiny readouts.
-
     Args:
         back: the decoder's recurrence.
         contexts: (n, context_size).
@@ -253,16 +324,29 @@ def best_start(back: LinearRecurrence, contexts: Tensor, written: Tensor) -> tup
     Returns:
         weight (size, context_size) and bias (size,), in double precision.
     """
-    readouts = back.readouts(1 + written.shape[1])
     known = F.pad(contexts.double(), (0, 1), value=1.0)
-    moments = known.T @ known
-    moments.diagonal().add_(1e-6 * moments.diagonal().mean())
-    wanted = F.pad(written, (0, 0, 1, 0)).flatten(1).double()
-    steps = torch.linalg.solve(moments, known.T @ wanted).T  # (features + values, context_size + 1)
-    squares = readouts.T @ readouts
-    squares.diagonal().add_(RIDGE * squares.diagonal().mean())
-    start = torch.linalg.pinv(squares, hermitian=True) @ readouts.T @ steps
+    readouts = back.readouts(1 + written.shape[1])[written.shape[2] :]  # it turns before the first of them is read
+    start = best_function(known.T @ known, written.flatten(1).double().T @ known, readouts)
     return start[:, :-1], start[:, -1]
+
+
+def best_function(known: Tensor, wanted: Tensor, readouts: Tensor) -> Tensor:
+    """The matrix M for which `readouts` M z comes nearest to x, in least squares.
+
+    With a little ridge on both sides, since what is read from the last steps alone has tiny readouts.
+
+    Args:
+        known: second moments of z, (m, m).
+        wanted: mixed moments of x and z, (values, m).
+        readouts: (values, size).
+
+    Returns:
+        M, (size, m).
+    """
+    squares = readouts.T @ readouts
+    squares = squares + (RIDGE * squares.diagonal().mean().clamp(min=1e-12)).expand(len(squares)).diag()
+    known = known + (1e-6 * known.diagonal().mean()).expand(len(known)).diag()
+    return torch.linalg.solve(squares, readouts.T @ torch.linalg.solve(known, wanted.T).T)
 
 
 def set_linear(weights: Sequence[Tensor], turn: Tensor, write: Tensor | None, gate_bias: float) -> None:

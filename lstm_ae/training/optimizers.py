@@ -16,7 +16,7 @@ class OptimizerOptions(TypedDict, total=False):
     alpha: Fraction
     betas: tuple[Fraction, Fraction]
     nesterov: bool
-    recurrent_lr: Annotated[float, Field(gt=0)] | None
+    recurrent_lr: Annotated[float, Field(ge=0)] | None
 
 
 OURS = ("recurrent_lr",)  # the options of these that torch's optimizers do not take: see `parameter_groups`

@@ -13,7 +13,8 @@ def parameter_groups(model: nn.Module, recurrent_lr: float | None = None) -> lis
 
     Args:
         model: any.
-        recurrent_lr: the learning rate of all weights and biases of its LSTM layers; None: that of the others.
+        recurrent_lr: the learning rate of all weights and biases of its LSTM layers; None: that of the others; 0: they
+            stay as they are, and no gradient is computed for them.
     """
     if recurrent_lr is None:
         return [{"params": list(model.parameters())}]
@@ -21,4 +22,8 @@ def parameter_groups(model: nn.Module, recurrent_lr: float | None = None) -> lis
     groups: list[list[nn.Parameter]] = [[], []]
     for weights in model.parameters():
         groups[id(weights) in recurrent].append(weights)
+    if recurrent_lr == 0:
+        for weights in groups[1]:
+            weights.requires_grad_(False)
+        return [{"params": groups[0]}]
     return [{"params": groups[0]}, {"params": groups[1], "lr": recurrent_lr}]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstm_ae.errors import ConfigError
-from lstm_ae.models.linear_autoencoder import closed_form, linear_autoencoder, prefix_moments
+from lstm_ae.models.linear_autoencoder import best_start, closed_form, linear_autoencoder, prefix_moments, refined
 from tests.models.parts import make_autoencoder
 from tests.models.test_pyramid import make_pyramid
 
@@ -63,11 +63,46 @@ def test_four_numbers_keep_what_a_linear_recurrence_of_four_makes():
     assert closed_form(inputs, 20)[1].equal(recurrence.turn)  # no random numbers
 
 
-def started(inputs, decoder="initial_state", *, gate_bias=12.0, signal=1e-3, **options):
+def walk_back(encoders, back, inputs, reverse):
+    """The mean squared error of a linear pair, a step at a time, with the best function between the two."""
+    orders = (inputs, inputs.flip(1))
+    codes = torch.cat([recurrence.codes(order) for recurrence, order in zip(encoders, orders, strict=False)], dim=1)
+    written = inputs.flip(1) if reverse else inputs
+    weight, bias = best_start(back, codes, written)
+    state, error = codes @ weight.T + bias, 0.0
+    for step in written.unbind(1):
+        state = state @ back.turn
+        error += (state @ back.write - step).square().mean().item()
+    return error / inputs.shape[1]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(2, 9), st.integers(1, 3), st.integers(1, 2), st.booleans(), st.integers(0, 5))
+def test_refining_never_makes_a_pair_worse(length, features, directions, reverse, seed):
+    inputs = sequences(60, length, features, seed).double()
+    orders = (inputs, inputs.flip(1))
+    encoders = [closed_form(order, 3) for order in orders[:directions]]
+    back = closed_form(torch.nn.functional.pad(orders[not reverse], (0, 0, 0, 1)), 4)
+    *better, better_back = refined(encoders, back, inputs, reverse, 30)
+    before, after = (walk_back(*pair, inputs, reverse) for pair in ((encoders, back), (better, better_back)))
+    assert after <= before * 1.0001
+
+
+def test_refining_takes_most_of_what_the_closed_form_leaves():
+    """Sequences that two numbers can tell apart, in a recurrence that would keep all prefixes alike."""
+    inputs = sequences(200, 30, 1).double()
+    encoders, back = [closed_form(inputs, 4)], closed_form(torch.nn.functional.pad(inputs, (0, 0, 0, 1)), 8)
+    *better, better_back = refined(encoders, back, inputs, True, 100)
+    before, after = walk_back(encoders, back, inputs, True), walk_back(better, better_back, inputs, True)
+    pca = torch.linalg.svdvals((inputs - inputs.mean(0)).flatten(1))[4:].square().sum() / inputs.numel()
+    assert pca < after < pca + 0.5 * (before - pca)
+
+
+def started(inputs, decoder="initial_state", *, gate_bias=12.0, signal=1e-3, iterations=0, **options):
     """An autoencoder of 6 units after its linear start."""
     _, length, features = inputs.shape
     model = make_autoencoder(decoder, length=length, features=features, **options)
-    linear_autoencoder(model, inputs, gate_bias=gate_bias, signal=signal)
+    linear_autoencoder(model, inputs, gate_bias=gate_bias, signal=signal, iterations=iterations)
     return model.eval()
 
 
@@ -106,11 +141,21 @@ def test_long_sequences_come_back_nearly_as_well_as_the_linear_pair_has_them():
     assert pair < 0.2 * inputs.square().mean() and error < 1.1 * pair
 
 
+def test_a_refined_start_rebuilds_better_than_the_closed_form_alone():
+    inputs = sequences(200, 40, 1)
+    with torch.no_grad():
+        errors = [
+            (started(inputs, reverse=True, iterations=n)(inputs).reconstruction - inputs).square().mean()
+            for n in (0, 60)
+        ]  # fmt: skip
+    assert errors[1] < 0.95 * errors[0]
+
+
 def test_every_level_of_a_pyramid_starts_as_a_pair():
     inputs = sequences(150, 24, 1)
     with torch.no_grad():
         model = make_pyramid(length=24, features=1, hidden_sizes=[5, 6], strides=[4, 3])
-        linear_autoencoder(model, inputs, gate_bias=12.0, signal=1e-3)
+        linear_autoencoder(model, inputs, gate_bias=12.0, signal=1e-3)  # refined
         error = (model.eval()(inputs).reconstruction - inputs).square().mean()
         assert error < 0.1 * inputs.square().mean()
 
@@ -120,7 +165,7 @@ def test_the_seed_changes_nothing():
     states = []
     for seed in (0, 1):
         torch.manual_seed(seed)
-        states.append(started(inputs).state_dict())
+        states.append(started(inputs, iterations=20).state_dict())
     for name, value in states[0].items():
         assert torch.equal(states[1][name], value), name
 
@@ -136,7 +181,7 @@ def test_without_inputs_only_the_places_are_made_and_a_checkpoint_fills_them():
 
 def test_constant_data_make_no_nan():
     inputs = torch.zeros(20, 5, 2)
-    assert started(inputs)(inputs).reconstruction.isfinite().all()
+    assert started(inputs, iterations=20)(inputs).reconstruction.isfinite().all()
 
 
 def test_what_it_is_not_made_for_is_refused(monkeypatch):

@@ -29,3 +29,13 @@ def test_each_group_takes_steps_of_its_own_size():
         step = (weights.detach() - before[name]).abs().max()
         assert step <= (1.01e-5 if ".lstm." in name else 1.01e-2), name
         assert step > 0 or weights.grad.abs().max() == 0, name
+
+
+def test_a_rate_of_zero_keeps_the_lstms_as_they_start():
+    model = make_autoencoder("initial_state", head="context")
+    (others,) = parameter_groups(model, 0)
+    output = model(torch.rand(4, 5, 3))
+    (output.reconstruction.square().mean() + output.logits.square().mean()).backward()
+    learning = {name for name, weights in model.named_parameters() if weights.grad is not None}
+    assert learning == {name for name, _ in model.named_parameters() if ".lstm." not in name}
+    assert len(others["params"]) == len(learning)

@@ -44,8 +44,9 @@ def reconstruction_baselines(train: Sequences, test: Sequences, context_size: in
             of this size does better on the training part. It is exactly 0 where the context is at least as large as a
             sequence. n training sequences have at most n - 1 components.
         `reconstruction/linear_recurrence`: of the best linear readout of the state of a linear recurrence that is the
-            same at every step (see `lstm_ae.models.linear_autoencoder`), of the context's size: what an encoder can
-            keep without being anything but linear. Only for sequences of up to `LARGEST` values.
+            same at every step (the closed form of `lstm_ae.models.linear_autoencoder`), of the context's size: what an
+            encoder keeps that serves all prefixes alike and learns nothing. Only for sequences of up to `LARGEST`
+            values.
     """
     mean = mean_sequence(train, max(train.inputs.shape[1], test.inputs.shape[1]))
     train, test = continued(train, mean), continued(test, mean)

@@ -10,7 +10,7 @@ from torch import Tensor
 from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.spec import Scaler
 
-TESTED = ("persistence", "ridge", "ridge_time_effects")  # baselines that a forecast is tested against
+TESTED = ("persistence", "ridge", "ridge_time_effects", "ridge_har")  # baselines that a forecast is tested against
 
 
 class DieboldMariano(NamedTuple):

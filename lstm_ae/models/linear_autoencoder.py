@@ -193,8 +193,8 @@ def linear_autoencoder(
     loop's gain is that of the closed form. The inputs are scaled to the root mean square `signal`, small enough for
     tanh to be linear, and the contexts scaled to mean 0 and deviation 1 for what reads them. These factors are fixed
     and kept in the model. The decoder turns back with the transpose, and starts from the linear function of the context
-    with which its own steps come nearest to the training sequences. It takes seconds to a minute and depends on no seed;
-    heads and other layers keep PyTorch's start.
+    with which its own steps come nearest to the training sequences. It depends on no seed; heads and other layers keep
+    PyTorch's start.
 
     A bidirectional encoder reads the closed form of the reversed sequences backwards. A decoder that writes the first
     step first has that one too. In a pyramid each pair of levels is such a pair, fitted to what the level below hands

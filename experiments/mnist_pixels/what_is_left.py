@@ -41,6 +41,9 @@ STARTS = {
     "PyTorch's own, context the mean of the states": (
         "model/initialization=pytorch", "model.encoder.pooling=mean", *BACK
     ),
+    "linear autoencoder, closed form alone": (
+        "model/initialization=linear_autoencoder", "model.initialization.iterations=0", *BACK
+    ),
     "linear autoencoder": ("model/initialization=linear_autoencoder", *BACK),
     "linear autoencoder, gate bias 6, signal 0.006": (
         "model/initialization=linear_autoencoder", "model.initialization.gate_bias=6",
@@ -49,6 +52,10 @@ STARTS = {
     "linear autoencoder, gate bias 10, signal 0.0016": (
         "model/initialization=linear_autoencoder", "model.initialization.gate_bias=10",
         "model.initialization.signal=0.0016", *BACK
+    ),
+    "the same, decoder of twice as many units": (
+        "model/initialization=linear_autoencoder", "model.initialization.gate_bias=10",
+        "model.initialization.signal=0.0016", "model.decoder.hidden_size=DOUBLE", *BACK
     ),
     "pyramid, orthogonal": ("model/initialization=orthogonal", *PYRAMID),
     "pyramid, linear memory": ("model/initialization=linear_memory", *PYRAMID),
@@ -116,7 +123,8 @@ def untrained(dataset: str, sizes: list[int]) -> None:
     for size in sizes:
         for name, overrides in starts.items():
             with initialize_config_dir(CONF):
-                config = compose("config", [f"dataset={dataset}", f"model.hidden_size={size}", "seed=0", *overrides])
+                own = [override.replace("DOUBLE", str(2 * size)) for override in overrides]
+                config = compose("config", [f"dataset={dataset}", f"model.hidden_size={size}", "seed=0", *own])
             torch.manual_seed(config.seed)
             data = build.build_data(config, torch.device("cpu"))
             measure(name, build.build_model(config, data.spec, data.train.inputs).eval(), data, distances)

@@ -169,7 +169,7 @@ typedef struct {
     const float *d_h_last, *d_c_last;
     float *d_x;
     int64_t d_x_batch, d_x_time;
-    float *d_weight_ih, *d_weight_hh, *d_bias_ih, *d_bias_hh;
+    float *d_weight_ih, *d_weight_hh, *d_bias_ih, *d_bias_hh; /* d_weight_hh NULL: none of them is wanted */
     float *d_h_first, *d_c_first;
 } Layer;
 
@@ -699,16 +699,20 @@ static void backward_block(const Layer *l, const Plan *p, const Scratch *s, long
             multiply(b.rows, p->dh_stride / LANES, p->tiles, p->quad, gradients, p->back_to_h, NULL, s->dh,
                      p->dh_stride);
         if (p->streamed && l->d_x) write_dx(l, p, s, b, t, gradients);
-        if (t == 0 || filled + b.rows > p->capacity) {
+        if (!l->d_weight_hh) {
+            filled = 0;
+        } else if (t == 0 || filled + b.rows > p->capacity) {
             add_to_dw(p, s, 0, p->width, filled, (Matrix){s->z, 1, p->z_stride, 0}, s->gates, panel);
             filled = 0;
         }
     }
 
     if (!p->streamed) {
-        read_repeated(l, p, s, b);
         const long sums = b.rows * p->quad;
-        add_to_dw(p, s, l->units, l->inputs + 1, b.rows, (Matrix){s->x, 1, p->x_stride, 0}, s->constant, sums);
+        if (l->d_weight_hh) {
+            read_repeated(l, p, s, b);
+            add_to_dw(p, s, l->units, l->inputs + 1, b.rows, (Matrix){s->x, 1, p->x_stride, 0}, s->constant, sums);
+        }
         if (l->d_x) write_dx(l, p, s, b, 0, (Matrix){s->constant, p->quad, 1, sums});
     }
     for (long row = 0; row < b.real; row++) {
@@ -780,7 +784,7 @@ void lstm_backward(const Layer *l) {
     pack_back(l, &p, l->weight_hh, l->units, p.back_to_h);
     if (l->d_x) pack_back(l, &p, l->weight_ih, l->inputs, p.back_to_x);
     run(l, &p, 1);
-    unpack_gradients(l, &p);
+    if (l->d_weight_hh) unpack_gradients(l, &p);
 }
 
 int lstm_lanes(void) { return LANES; }

@@ -175,7 +175,7 @@ class LayerFunction(torch.autograd.Function):
         x, hidden, cell, *rest = ctx.saved_tensors
         directions = len(rest) // 5
         weights, tapes = rest[:-directions], rest[-directions:]
-        _, need_x, need_hidden, need_cell, *_ = ctx.needs_input_grad
+        _, need_x, need_hidden, need_cell, *need_weights = ctx.needs_input_grad
         d_x = d_first_hidden = d_first_cell = None
         if hidden is not None and need_hidden:
             d_first_hidden = torch.empty_like(hidden, memory_format=torch.contiguous_format)
@@ -190,7 +190,8 @@ class LayerFunction(torch.autograd.Function):
         d_weights: list[Tensor | None] = []
         for direction, tape in enumerate(tapes):
             own = weights[4 * direction : 4 * direction + 4]
-            d_own = [None if weight is None else torch.empty_like(weight) for weight in own]
+            wanted = any(need_weights)
+            d_own = [torch.empty_like(weight) if wanted and weight is not None else None for weight in own]
             if x is None and d_own[0] is not None:
                 d_own[0].zero_()
             d_weights += d_own

@@ -143,6 +143,28 @@ def test_the_same_threads_give_the_same_bits(compiled, threads):
         assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
+@pytest.mark.parametrize("repeat", [False, True], ids=["an input a step", "one for all steps"])
+def test_weights_that_do_not_learn_change_no_other_gradient(compiled, repeat):
+    torch.manual_seed(0)
+    batch, steps, inputs, units = 70, 40, 3, 17
+    weights = [torch.randn(4 * units, n) * 0.3 for n in (inputs, units)] + [torch.randn(4 * units) for _ in range(2)]
+    reading = Reading(batch, steps, repeat, None, True, 1)
+    read, state = (
+        torch.randn(batch, inputs) if repeat else torch.randn(batch, steps, inputs),
+        torch.randn(1, batch, units),
+    )
+    found = []
+    for learn in (True, False):
+        leaves = [tensor.clone().requires_grad_() for tensor in (read, state, state)]
+        own = [weight.clone().requires_grad_(learn) for weight in weights]
+        out, hidden, cell = native.layer(reading, *leaves, *own)
+        (out.square().sum() + hidden.sum() + cell.sum()).backward()
+        found.append([leaf.grad for leaf in leaves])
+        assert all((weight.grad is not None) == learn for weight in own)
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+
+
 def test_own_threads_where_torch_has_none_to_lend(compiled, monkeypatch):
     x = torch.randn(100, 5, 3, requires_grad=True)
     weights = [w.requires_grad_() for w in (torch.randn(40, 3), torch.randn(40, 10), torch.randn(40), torch.randn(40))]

@@ -14,7 +14,7 @@ from lstm_ae.forecasting.baselines import naive_forecasts
 from lstm_ae.forecasting.scores import score
 from lstm_ae.models.inference import predict
 
-LINEAR = ("ridge", "ridge_time_effects")
+LINEAR = ("ridge", "ridge_time_effects", "ridge_har")
 
 
 def main(*directories: str) -> None:

@@ -34,7 +34,8 @@ SEQUENCES = 20_000  # that are read, at most
 CHUNK_VALUES = 2_000_000  # double precision numbers in memory at a time: 16 MB
 LARGEST = 4096  # values in a sequence; the closed form holds a few square matrices of this size (128 MB each)
 CONTEXTS = 2_000  # that the scaling of contexts and the decoder's start are fitted on
-RIDGE = 1e-3  # of the decoder's start, in units of the mean square of its readouts
+RIDGE = 1e-2  # of the decoder's start, in units of the mean square of its readouts
+CODE_RIDGE = 1e-5  # of what reads a code, in units of the mean square of its numbers
 
 
 class LinearRecurrence(NamedTuple):
@@ -86,7 +87,8 @@ def refined(
     """The recurrences of an encoder and a decoder, moved to where the pair rebuilds whole sequences with less error.
 
     Between the two stands the best affine function of the code, as in `best_start`, so that what is left to choose is
-    the recurrences alone (variable projection: Golub and Pereyra 1973). L-BFGS never makes the error larger.
+    the recurrences alone (variable projection: Golub and Pereyra 1973). L-BFGS never makes the error larger, which counts
+    with its ridge: states that grow are not rebuilt by an LSTM, whose gates are not quite open.
 
     Args:
         encoders: of the forward direction and, if there is one, the backward direction.
@@ -100,7 +102,7 @@ def refined(
     """
     length = steps.shape[1]
     moments = second_moments(some(steps, SEQUENCES))
-    total = moments.trace() - 1
+    total = (moments.trace() - 1).clamp(min=1e-12)
     parameters = [matrix.clone().requires_grad_() for recurrence in (*encoders, back) for matrix in recurrence]
 
     def recurrences() -> list[LinearRecurrence]:
@@ -114,11 +116,8 @@ def refined(
         read = moments @ codes
         known, wanted = codes.T @ read, read[:-1]
         writes = newest_last(writes, length) if reverse else writes
-        start = best_function(known, wanted, writes)
-        rebuilt = writes @ start  # (values, context_size + 1)
-        # The mean square of x - rebuilt code: nothing but second moments.
-        squares = total - 2 * (rebuilt * wanted).sum() + ((rebuilt.T @ rebuilt) * known).sum()
-        return squares / total.clamp(min=1e-12)
+        # The least that `best_function` minimises, its ridge included: a start that would need large states is no gain.
+        return 1 - (best_function(known, wanted, writes) * (writes.T @ wanted)).sum() / total
 
     optimizer = torch.optim.LBFGS(parameters, max_iter=iterations, history_size=20, line_search_fn="strong_wolfe")
 
@@ -287,7 +286,7 @@ def fit_pair(
     read, written = (forwards, backwards) if decoder.reverse else (backwards, forwards)
     recurrences = [closed_form(order, units) for order in (forwards, backwards)[: 1 + encoder.lstm.bidirectional]]
     back = closed_form(F.pad(read, (0, 0, 0, 1)), decoder.hidden_size)
-    if iterations:
+    if iterations and encoder.context_size < values:  # the closed form loses something
         *recurrences, back = refined(recurrences, back, steps, decoder.reverse, iterations)
     for weights, recurrence in zip(encoder.lstm.all_weights, recurrences, strict=True):
         set_linear(weights, recurrence.turn / gain, recurrence.write / gain, gate_bias)
@@ -345,7 +344,7 @@ def best_function(known: Tensor, wanted: Tensor, readouts: Tensor) -> Tensor:
     """
     squares = readouts.T @ readouts
     squares = squares + (RIDGE * squares.diagonal().mean().clamp(min=1e-12)).expand(len(squares)).diag()
-    known = known + (1e-6 * known.diagonal().mean()).expand(len(known)).diag()
+    known = known + (CODE_RIDGE * known.diagonal().mean()).expand(len(known)).diag()
     return torch.linalg.solve(squares, readouts.T @ torch.linalg.solve(known, wanted.T).T)
 
 

@@ -87,8 +87,8 @@ def refined(
     """The recurrences of an encoder and a decoder, moved to where the pair rebuilds whole sequences with less error.
 
     Between the two stands the best affine function of the code, as in `best_start`, so that what is left to choose is
-    the recurrences alone (variable projection: Golub and Pereyra 1973). L-BFGS never makes the error larger, which counts
-    with its ridge: states that grow are not rebuilt by an LSTM, whose gates are not quite open.
+    the recurrences alone (variable projection: Golub and Pereyra 1973). L-BFGS never makes the error larger; the ridge
+    counts as a part of it, because LSTMs, whose gates are not quite open, do not follow states that grow.
 
     Args:
         encoders: of the forward direction and, if there is one, the backward direction.

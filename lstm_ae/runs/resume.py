@@ -155,7 +155,8 @@ def check_files(directory: RunDirectory, target: str) -> None:
     """Make sure that a run's own files let it go on.
 
     Raises:
-        UserError: a link among them, a checkpoint that cannot be read, or another process at work.
+        UserError: a link among them, a checkpoint that cannot be read or holds weights alone, or another process at
+            work.
     """
     from lstm_ae.training import checkpoint  # late: torch is only needed once all else is in order
 
@@ -163,7 +164,12 @@ def check_files(directory: RunDirectory, target: str) -> None:
     if is_locked(directory.lock):
         raise UserError(f"resume={target}: another process is training in this directory")
     if not directory.folds.is_dir():
-        checkpoint.load(directory.checkpoints / "last.pt")
+        state = checkpoint.load(directory.checkpoints / "last.pt")
+        if "optimizer" not in state:
+            raise UserError(
+                f"resume={target}: checkpoints/last.pt holds weights alone, from which training cannot go on. "
+                f"A new run can start from them: weights={target}"
+            )
 
 
 def stop_if_complete(directory: RunDirectory, target: str, config: DictConfig) -> None:

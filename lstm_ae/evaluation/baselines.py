@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lstm_ae.data.sequence_data import Sequences
-from lstm_ae.models.linear_autoencoder import LARGEST, SEQUENCES, closed_form
+from lstm_ae.models.linear_recurrence import LARGEST, SEQUENCES, closed_form
 
 CHUNK_VALUES = 2_000_000  # double precision numbers in memory at a time: 16 MB
 REGRESSION_VALUES = 50_000_000  # numbers that the logistic regression is fitted on, at most
@@ -44,7 +44,7 @@ def reconstruction_baselines(train: Sequences, test: Sequences, context_size: in
             of this size does better on the training part. It is exactly 0 where the context is at least as large as a
             sequence. n training sequences have at most n - 1 components.
         `reconstruction/linear_recurrence`: of the best linear readout of the state of a linear recurrence that is the
-            same at every step (the closed form of `lstm_ae.models.linear_autoencoder`), of the context's size: what an
+            same at every step (the closed form of `lstm_ae.models.linear_recurrence`), of the context's size: what an
             encoder keeps that serves all prefixes alike and learns nothing. Only for sequences of up to `LARGEST`
             values.
     """

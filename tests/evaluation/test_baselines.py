@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from lstm_ae.data.sequence_data import Sequences
 from lstm_ae.evaluation import baselines
 from lstm_ae.evaluation.baselines import accuracy_baselines, flat_chunks, logistic_regression, reconstruction_baselines
-from lstm_ae.models.linear_autoencoder import closed_form
+from lstm_ae.models.linear_recurrence import closed_form
 
 
 def draw(count, length=4, features=3, seed=0, labels=None):

@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import torch
+
 from lstm_ae.models.autoencoder import Autoencoder
 from lstm_ae.models.decoders import AutoregressiveDecoder, InitialStateDecoder, RepeatContextDecoder
 from lstm_ae.models.encoders import LSTMEncoder
@@ -83,3 +85,9 @@ def make_autoencoder(
         varying=varying,
         masked=masked,
     )
+
+
+def sequences(n, length, features, seed=0):
+    """Smooth random sequences: sums of random walks."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, length, features, generator=generator).cumsum(1) / length**0.5

@@ -33,7 +33,7 @@ def stopped(tmp_path, config):
     directory.config.with_name("hydra.yaml").write_text("hydra: {}\n")
     directory.config.with_name("overrides.yaml").write_text("- seed=0\n")
     directory.checkpoints.mkdir()
-    checkpoint.save(directory.checkpoints / "last.pt", {"history": []})
+    checkpoint.save(directory.checkpoints / "last.pt", {"history": [], "optimizer": {}})
     directory.write_metrics([{"epoch": 1, "val/loss": 0.5}])
     directory.update_summary(status="stopped")
     return directory

@@ -1,6 +1,8 @@
 """The runs that come with the repository: small, whole, and as good as they say."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import torch
 import lstm_ae
 from lstm_ae.config import build
 from lstm_ae.models.inference import predict
-from tests.commands import run
+from tests.commands import environment, run
 
 ROOT = Path(__file__).parents[1]
 KEPT = sorted(path.parents[1] for path in ROOT.glob("experiments/*/runs/*/.hydra/config.yaml"))
@@ -79,3 +81,7 @@ def test_kept_weights_cannot_be_resumed_but_a_new_run_starts_from_them(copy, tmp
         cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    keep = [sys.executable, str(ROOT / "experiments/keep.py"), str(next(tmp_path.glob("outputs/*/*"))), "small"]
+    subprocess.run(keep, cwd=tmp_path, env=environment(), check=True)
+    assert set(tracked(tmp_path / "small")) == FILES
+    assert lstm_ae.load_run(tmp_path / "small").encode(torch.rand(2, 8, 8)).isfinite().all()

@@ -41,9 +41,6 @@ STARTS = {
     "PyTorch's own, context the mean of the states": (
         "model/initialization=pytorch", "model.encoder.pooling=mean", *BACK
     ),
-    "linear autoencoder, closed form alone": (
-        "model/initialization=linear_autoencoder", "model.initialization.iterations=0", *BACK
-    ),
     "linear autoencoder": ("model/initialization=linear_autoencoder", *BACK),
     "linear autoencoder, gate bias 6, signal 0.006": (
         "model/initialization=linear_autoencoder", "model.initialization.gate_bias=6",
@@ -53,9 +50,14 @@ STARTS = {
         "model/initialization=linear_autoencoder", "model.initialization.gate_bias=10",
         "model.initialization.signal=0.0016", *BACK
     ),
+    "the same, refined": (
+        "model/initialization=linear_autoencoder", "model.initialization.gate_bias=10",
+        "model.initialization.signal=0.0016", "model.initialization.iterations=100", *BACK
+    ),
     "the same, decoder of twice as many units": (
         "model/initialization=linear_autoencoder", "model.initialization.gate_bias=10",
-        "model.initialization.signal=0.0016", "model.decoder.hidden_size=DOUBLE", *BACK
+        "model.initialization.signal=0.0016", "model.initialization.iterations=100",
+        "model.decoder.hidden_size=DOUBLE", *BACK
     ),
     "pyramid, orthogonal": ("model/initialization=orthogonal", *PYRAMID),
     "pyramid, linear memory": ("model/initialization=linear_memory", *PYRAMID),

@@ -188,9 +188,9 @@ class LayerFunction(torch.autograd.Function):
         hidden = None if hidden is None else hidden.contiguous()
         cell = None if cell is None else cell.contiguous()
         d_weights: list[Tensor | None] = []
+        wanted = any(need_weights)
         for direction, tape in enumerate(tapes):
             own = weights[4 * direction : 4 * direction + 4]
-            wanted = any(need_weights)
             d_own = [torch.empty_like(weight) if wanted and weight is not None else None for weight in own]
             if x is None and d_own[0] is not None:
                 d_own[0].zero_()

@@ -36,7 +36,7 @@ def linear_autoencoder(
     inputs: Tensor | None,
     gate_bias: NonNegative = 8.0,
     signal: Annotated[float, Field(gt=0, le=1)] = 0.003,
-    iterations: Annotated[int, Field(ge=0)] = 100,
+    iterations: Annotated[int, Field(ge=0)] = 0,
 ) -> None:
     """Encoder and decoder start as the linear autoencoder for sequences (`lstm_ae.models.linear_recurrence`).
 
@@ -62,6 +62,7 @@ def linear_autoencoder(
         gate_bias: how far the gates start open or closed.
         signal: root mean square of the inputs that the LSTMs read.
         iterations: with which encoder and decoder are refined for each other, see `refined`; 0: the closed form alone.
+            On noise, of which a small context keeps little, refined states grow, and the LSTMs do not follow.
 
     Raises:
         ConfigError: an encoder, a decoder or data that it is not made for.

@@ -90,3 +90,16 @@ def test_refining_takes_most_of_what_the_closed_form_leaves():
     before, after = walk_back(encoders, back, inputs, True), walk_back(better, better_back, inputs, True)
     pca = torch.linalg.svdvals((inputs - inputs.mean(0)).flatten(1))[4:].square().sum() / inputs.numel()
     assert pca < after < pca + 0.5 * (before - pca)
+
+
+def test_a_search_that_breaks_down_leaves_the_closed_form(monkeypatch):
+    inputs = sequences(50, 6, 1).double()
+    encoders, back = [closed_form(inputs, 3)], closed_form(F.pad(inputs, (0, 0, 0, 1)), 3)
+
+    def broken(known, wanted, readouts):
+        return readouts.T @ wanted * float("nan")
+
+    monkeypatch.setattr("lstm_ae.models.linear_recurrence.best_function", broken)
+    found = refined(encoders, back, inputs, True, 10)
+    for mine, start in zip(found, [*encoders, back], strict=True):
+        assert torch.equal(mine.write, start.write) and torch.equal(mine.turn, start.turn)

@@ -75,14 +75,14 @@ class LSTMDecoder(nn.Module):
         """How many steps to write."""
         return self.length if lengths is None else inputs.shape[1]
 
-    def start_linear(self, turn: Tensor, weight: Tensor, bias: Tensor | None = None, gain: float = 1.0) -> None:
+    def start_linear(self, turn: Tensor, weight: Tensor, bias: Tensor | None = None, gain: float | None = None) -> None:
         """Set the weights that bring the context into the LSTM: its state starts as `weight` context + `bias`.
 
         Args:
             turn: (hidden_size, hidden_size), what a step multiplies the state by.
             weight: (hidden_size, context_size).
             bias: (hidden_size,); None: zeros.
-            gain: what the open gates multiply the candidate by.
+            gain: what the open gates multiply the candidate by, if the recurrent weights make up for the gates.
         """
 
 
@@ -98,9 +98,9 @@ class RepeatContextDecoder(LSTMDecoder):
         states, _ = self.lstm.repeat(self.scale_context(context), self.steps_of(inputs, lengths), lengths=lengths)
         return self.decoded(states, lengths)
 
-    def start_linear(self, turn: Tensor, weight: Tensor, bias: Tensor | None = None, gain: float = 1.0) -> None:
+    def start_linear(self, turn: Tensor, weight: Tensor, bias: Tensor | None = None, gain: float | None = None) -> None:
         """With input weights (`turn` - I) `weight` its state after t steps is (turn^t - I) weight context."""
-        move = (turn - torch.eye(self.hidden_size)) / gain
+        move = (turn - torch.eye(self.hidden_size)) / (gain or 1.0)
         weight_ih, _, bias_ih, _ = (weights.chunk(4)[2] for weights in self.lstm.all_weights[0])
         weight_ih.copy_(move @ weight)
         if bias is not None:
@@ -130,13 +130,15 @@ class InitialStateDecoder(LSTMDecoder):
         states, _ = self.lstm.unroll(self.steps_of(inputs, lengths), self.start(context), lengths=lengths)
         return self.decoded(states, lengths)
 
-    def start_linear(self, turn: Tensor, weight: Tensor, bias: Tensor | None = None, gain: float = 1.0) -> None:
-        """Hidden state = `weight` context + `bias`, cell state = 0."""
+    def start_linear(self, turn: Tensor, weight: Tensor, bias: Tensor | None = None, gain: float | None = None) -> None:
+        """Hidden state = `weight` context + `bias`; cell state = 0 or, with a gain, the one that has this output."""
         nn.init.zeros_(self.initial_state.bias)
         nn.init.zeros_(self.initial_state.weight)
-        self.initial_state.weight[: self.hidden_size].copy_(weight)
-        if bias is not None:
-            self.initial_state.bias[: self.hidden_size].copy_(bias)
+        cell = 0.0 if gain is None else gain**-0.5
+        for rows, factor in ((slice(self.hidden_size), 1.0), (slice(self.hidden_size, None), cell)):
+            self.initial_state.weight[rows].copy_(factor * weight)
+            if bias is not None:
+                self.initial_state.bias[rows].copy_(factor * bias)
 
 
 @part

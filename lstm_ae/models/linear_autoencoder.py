@@ -41,19 +41,19 @@ def linear_autoencoder(
     """Encoder and decoder start as the linear autoencoder for sequences (`lstm_ae.models.linear_recurrence`).
 
     The closed form becomes the candidate's weights of an LSTM whose gates stand open (input and output, bias
-    `gate_bias`) or closed (forget, bias -`gate_bias`); all other weights of the gates start at zero. The open gates
-    multiply the loop by sigmoid(`gate_bias`)^2 at every step; the candidate's weights are divided by that, so that the
-    loop's gain is that of the closed form. The inputs are scaled to the root mean square `signal`, small enough for
-    tanh to be linear, and the contexts scaled to mean 0 and deviation 1 for what reads them. These factors are fixed
-    and kept in the model. The decoder turns back with the transpose, and starts from the linear function of the context
-    with which its own steps come nearest to the training sequences. It depends on no seed; heads and other layers keep
-    PyTorch's start.
+    `gate_bias`) or closed (forget, bias -`gate_bias`); all other weights of the gates start at zero. What the open
+    gates take from the loop at every step, and what the forget gate lets pass, the candidate's weights make up for, so
+    that the loop is that of the closed form whatever the bias (`set_linear`). The inputs are scaled to the root mean
+    square `signal`, small enough for tanh to be linear, and the contexts scaled to mean 0 and deviation 1 for what
+    reads them. These factors are fixed and kept in the model. The decoder turns back with the transpose, and starts
+    from the linear function of the context with which its own steps come nearest to the training sequences. It depends
+    on no seed; heads and other layers keep PyTorch's start.
 
     A bidirectional encoder reads the closed form of the reversed sequences backwards. A decoder that writes the first
     step first has that one too. In a pyramid each pair of levels is such a pair, fitted to what the level below hands
     up; those contexts are scaled by one factor for all numbers, so that their sizes still tell what matters.
 
-    Larger biases and smaller signals come nearer to the closed form, and learn more slowly.
+    Smaller signals come nearer to the closed form; larger biases keep the gates where they are for longer.
 
     Args:
         model: an autoencoder whose encoder and decoder have one LSTM layer each, in a pyramid at each level.
@@ -144,7 +144,7 @@ def fit_pair(
     if iterations and encoder.context_size < values:  # the closed form loses something
         *recurrences, back = refined(recurrences, back, steps, decoder.reverse, iterations)
     for weights, recurrence in zip(encoder.lstm.all_weights, recurrences, strict=True):
-        set_linear(weights, recurrence.turn / gain, recurrence.write / gain, gate_bias)
+        set_linear(weights, recurrence.turn, recurrence.write, gate_bias)
     scale_inputs.deviation.fill_(1 / size)
     contexts = encode(encoder, some(steps, CONTEXTS))
     deviation = contexts.std(0, correction=0)
@@ -154,7 +154,7 @@ def fit_pair(
     contexts = scale_states(contexts)
 
     weight, bias = best_start(back, contexts, some(written, CONTEXTS))
-    set_linear(decoder.lstm.all_weights[0], back.turn.T / gain, None, gate_bias)
+    set_linear(decoder.lstm.all_weights[0], back.turn.T, None, gate_bias)
     scale_context.deviation.fill_(1 / signal)
     decoder.start_linear(back.turn.T.float(), weight.float() * size / signal, bias.float() * size / signal, gain)
     readout.weight.copy_(back.write.T * signal / size)
@@ -185,12 +185,17 @@ def best_start(back: LinearRecurrence, contexts: Tensor, written: Tensor) -> tup
 
 
 def set_linear(weights: Sequence[Tensor], turn: Tensor, write: Tensor | None, gate_bias: float) -> None:
-    """Set a layer and direction of an LSTM: gates that do not move, and a candidate that is linear in its input."""
+    """Set a layer and direction of an LSTM to h[t] = `turn` h[t-1] + `write` x[t], while tanh is linear.
+
+    With gates that do not move, o of the open ones and 1 - o of the forget gate, the LSTM is h[t] = (1 - o) h[t-1] +
+    o^2 (W x[t] + U h[t-1]), W and U being the candidate's weights.
+    """
     weight_ih, weight_hh, bias_ih, _ = weights
     for tensor in weights:
         tensor.zero_()
-    weight_hh.chunk(4)[2].copy_(turn)
+    opened = torch.tensor(gate_bias, dtype=torch.double).sigmoid().item()
+    weight_hh.chunk(4)[2].copy_((turn - (1 - opened) * torch.eye(len(turn))) / opened**2)
     if write is not None:
-        weight_ih.chunk(4)[2].copy_(write)
+        weight_ih.chunk(4)[2].copy_(write / opened**2)
     for bias, start in zip(bias_ih.chunk(4), (gate_bias, -gate_bias, 0.0, gate_bias), strict=True):
         bias.fill_(start)

@@ -21,12 +21,12 @@ def started(inputs, decoder="initial_state", *, gate_bias=12.0, signal=1e-3, ite
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(2, 9), st.integers(1, 3), st.integers(0, 5))
-def test_the_context_is_that_of_the_linear_recurrence(length, features, seed):
+@given(st.integers(2, 9), st.integers(1, 3), st.floats(0.5, 12), st.integers(0, 5))
+def test_the_context_is_that_of_the_linear_recurrence(length, features, gate_bias, seed):
     """Its affine function, that is: contexts are standardised."""
     inputs = sequences(60, length, features, seed)
     with torch.no_grad():
-        context = started(inputs)(inputs).context
+        context = started(inputs, gate_bias=gate_bias)(inputs).context
     codes = closed_form(inputs, 6).codes(inputs).float()
     used = codes.std(0) > 1e-3 * codes.std(0).max()
     expected = (codes - codes.mean(0)) / codes.std(0, correction=0)
@@ -46,12 +46,14 @@ def test_what_fits_into_a_context_comes_back(decoder, bidirectional, reverse):
     assert error < 0.01 * inputs.square().mean()
 
 
-def test_long_sequences_come_back_nearly_as_well_as_the_linear_pair_has_them():
+@pytest.mark.parametrize("gate_bias", [1.0, 12.0])
+def test_long_sequences_come_back_nearly_as_well_as_the_linear_pair_has_them(gate_bias):
     inputs = sequences(200, 100, 1)
     recurrence = closed_form(inputs, 6)
     pair = (recurrence.unfold(recurrence.codes(inputs), 100) - inputs).square().mean()
     with torch.no_grad():
-        error = (started(inputs, reverse=True)(inputs).reconstruction - inputs).square().mean()
+        model = started(inputs, reverse=True, gate_bias=gate_bias)
+        error = (model(inputs).reconstruction - inputs).square().mean()
     assert pair < 0.2 * inputs.square().mean() and error < 1.1 * pair
 
 

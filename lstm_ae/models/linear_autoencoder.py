@@ -45,9 +45,10 @@ def linear_autoencoder(
     gates take from the loop at every step, and what the forget gate lets pass, the candidate's weights make up for, so
     that the loop is that of the closed form whatever the bias (`set_linear`). The inputs are scaled to the root mean
     square `signal`, small enough for tanh to be linear, and the contexts scaled to mean 0 and deviation 1 for what
-    reads them. These factors are fixed and kept in the model. The decoder turns back with the transpose, and starts
-    from the linear function of the context with which its own steps come nearest to the training sequences. It depends
-    on no seed; heads and other layers keep PyTorch's start.
+    reads them. These factors are fixed and kept in the model. So do the candidate's biases stay as they are: they are
+    added at every step, and a step of training would move them further than a small state reaches. The decoder turns
+    back with the transpose, and starts from the linear function of the context with which its own steps come nearest to
+    the training sequences. It depends on no seed; heads and other layers keep PyTorch's start.
 
     A bidirectional encoder reads the closed form of the reversed sequences backwards. A decoder that writes the first
     step first has that one too. In a pyramid each pair of levels is such a pair, fitted to what the level below hands
@@ -88,7 +89,7 @@ def linear_autoencoder(
 
 
 def make_places(encoder: LSTMEncoder, decoder: LSTMDecoder) -> None:
-    """Put the fixed factors into a pair, all of them 1.
+    """Put the fixed factors into a pair, all of them 1, and keep the candidate's biases from being trained.
 
     Raises:
         ConfigError: a decoder whose outputs are not linear in its state.
@@ -101,6 +102,17 @@ def make_places(encoder: LSTMEncoder, decoder: LSTMDecoder) -> None:
     readout = decoder.output[0]
     assert isinstance(readout, nn.Linear)
     decoder.output[0] = ScaledLinear(readout.in_features, readout.out_features)
+    for lstm in (encoder.lstm, decoder.lstm):
+        for name, bias in lstm.named_parameters():
+            if name.startswith("bias"):
+                bias.register_hook(without_candidate)
+
+
+def without_candidate(gradient: Tensor) -> Tensor:
+    """The gradient of an LSTM's biases (4 * hidden_size,), that of the candidate's set to zero."""
+    gradient = gradient.clone()
+    gradient.chunk(4)[2].zero_()
+    return gradient
 
 
 def fit_pair(

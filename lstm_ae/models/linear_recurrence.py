@@ -78,7 +78,7 @@ def refined(
 
     Between the two stands the best affine function of the code, as in `best_start`, so that what is left to choose is
     the recurrences alone (variable projection: Golub and Pereyra 1973). L-BFGS never makes the error larger; the ridge
-    counts as a part of it, because LSTMs, whose gates are not quite open, do not follow states that grow.
+    counts as a part of it, because the tanh of an LSTM bends states that grow.
 
     Args:
         encoders: of the forward direction and, if there is one, the backward direction.

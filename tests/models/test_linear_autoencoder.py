@@ -95,6 +95,24 @@ def test_without_inputs_only_the_places_are_made_and_a_checkpoint_fills_them():
     torch.testing.assert_close(empty.eval()(inputs).reconstruction, model(inputs).reconstruction)
 
 
+@pytest.mark.parametrize("fitted", [True, False], ids=["new", "to be filled by a checkpoint"])
+def test_training_leaves_the_candidates_biases_alone(fitted):
+    """A step of training would move them further than states reach that are as small as the signal."""
+    inputs = sequences(30, 5, 2)
+    model = started(inputs)
+    if not fitted:
+        weights = model.state_dict()
+        model = make_autoencoder("initial_state", length=5, features=2)
+        linear_autoencoder(model, None)
+        model.load_state_dict(weights)
+    before = model.encoder.lstm.bias_ih_l0.detach().clone().chunk(4)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    (model(inputs).reconstruction - inputs).square().mean().backward()
+    optimizer.step()
+    after = model.encoder.lstm.bias_ih_l0.detach().chunk(4)
+    assert torch.equal(after[2], before[2]) and not torch.equal(after[0], before[0])
+
+
 def test_constant_data_make_no_nan():
     inputs = torch.zeros(20, 5, 2)
     assert started(inputs, iterations=20)(inputs).reconstruction.isfinite().all()

@@ -46,6 +46,10 @@ STARTS = {
         "model/initialization=linear_autoencoder", "model.initialization.gate_bias=6",
         "model.initialization.signal=0.006", *BACK
     ),
+    "linear autoencoder, gate bias 1, signal 0.0016": (
+        "model/initialization=linear_autoencoder", "model.initialization.gate_bias=1",
+        "model.initialization.signal=0.0016", *BACK
+    ),
     "linear autoencoder, gate bias 10, signal 0.0016": (
         "model/initialization=linear_autoencoder", "model.initialization.gate_bias=10",
         "model.initialization.signal=0.0016", *BACK

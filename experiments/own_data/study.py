@@ -32,6 +32,7 @@ from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 from lstm_ae.config import CONF, build
 from lstm_ae.data.sequence_data import SequenceData
 from lstm_ae.errors import UserError
+from lstm_ae.evaluation.baselines import reconstruction_baselines
 from lstm_ae.kernels import choose_backend, use_backend
 from lstm_ae.models.inference import predict
 from lstm_ae.training.trainer import evaluate
@@ -40,8 +41,8 @@ PUBLIC = Path(os.environ.get("LSTM_AE_DATA", "."))
 AEON = Path(os.environ.get("AEON_DATA", "."))
 NAB = PUBLIC / "nab" / "data"
 TRAIN, VAL = 600, 300  # sequences at most
-UPDATES = {"screen": 150, "confirm": 300, "sizes": 300}
-SEEDS = {"screen": 1, "confirm": 3, "sizes": 2}
+UPDATES = {"screen": 150, "confirm": 300, "sizes": 300, "starts": 300}
+SEEDS = {"screen": 1, "confirm": 3, "sizes": 2, "starts": 3}
 SPACE: dict[str, list[Any]] = {
     "optimizer.lr": [0.001, 0.002, 0.005, 0.01],
     "model.hidden_size": [16, 32, 64],
@@ -61,6 +62,9 @@ FINALISTS: list[dict[str, Any]] = [
     {**STARTS, "optimizer.lr": 0.002, "model/initialization": "linear_memory", "model/decoder": "repeat_context"},
 ]
 OWN = FINALISTS[2]
+LINEAR = {"model/initialization": "linear_autoencoder", "optimizer.lr": 0.005}
+LINEAR_KEYS = [f"model.initialization.{key}" for key in ("gate_bias", "signal", "iterations")]
+LINEAR_STARTS = [(4, 0.1, 0), (1, 0.1, 0), (8, 0.003, 0), (1, 0.1, 100)]
 SIZES = (32, 128)  # units of `experiment=own` instead of 64, for rules that take them from the shape of the data
 
 
@@ -154,10 +158,15 @@ def load(name: str) -> SequenceData:
 def measure(stage: str, file: Path, names: list[str]) -> None:
     """Train what the stage asks for on the data sets `names`, a row at a time, and go on where the file ends."""
     sizes = [OWN | {"model.hidden_size": size} for size in SIZES]
-    plan = {"screen": settings(18), "confirm": FINALISTS, "sizes": sizes}[stage]
+    starts = [
+        {**OWN, "model.hidden_size": size, **start}
+        for size in (16, 64)
+        for start in ({}, *(LINEAR | dict(zip(LINEAR_KEYS, values, strict=True)) for values in LINEAR_STARTS))
+    ]
+    plan = {"screen": settings(18), "confirm": FINALISTS, "sizes": sizes, "starts": starts}[stage]
     first = len(FINALISTS) if stage == "sizes" else 0  # finalists and sizes may stand in one file
     done = set() if not file.exists() else {(r["data"], r["setting"], r["seed"]) for r in csv.DictReader(file.open())}
-    keys = [*SPACE, "model.encoder.pooling"]
+    keys = [*SPACE, "model.encoder.pooling", *(LINEAR_KEYS if stage == "starts" else ())]
     fields = ["stage", "data", "setting", "seed", "shape", *keys, "variance", "val", "last", "probe", "seconds"]
     with file.open("a", newline="") as out:
         rows = csv.DictWriter(out, fields, restval="")
@@ -181,6 +190,18 @@ def measure(stage: str, file: Path, names: list[str]) -> None:
                                    "shape": shape, "variance": float(values.var()), **found})  # fmt: skip
                     out.flush()
                     print(name, number, seed, {k: round(v, 4) for k, v in found.items()}, flush=True)
+
+
+def baselines() -> None:
+    """Print the errors of PCA and the linear-recurrence floor on the validation parts, relative to their variance."""
+    for name in DATA:
+        data = load(name)
+        if data.spec.varying:
+            continue
+        for size in (16, 64):
+            errors = reconstruction_baselines(data.train, data.val, size)
+            relative = {key: round(error / float(data.val.inputs.var()), 5) for key, error in errors.items()}
+            print(name, size, relative, flush=True)
 
 
 def report(file: Path) -> None:
@@ -214,5 +235,9 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     logging.disable(logging.INFO)
     torch.set_num_threads(1)
-    stage, file = sys.argv[1], Path(sys.argv[2])
-    report(file) if stage == "report" else measure(stage, file, sys.argv[3:] or list(DATA))
+    if sys.argv[1] == "baselines":
+        baselines()
+    elif sys.argv[1] == "report":
+        report(Path(sys.argv[2]))
+    else:
+        measure(sys.argv[1], Path(sys.argv[2]), sys.argv[3:] or list(DATA))

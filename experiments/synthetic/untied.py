@@ -1,4 +1,4 @@
-"""What the transpose is worth: the experiment `synthetic` with a decoder that turns by a matrix of its own.
+"""What the transpose is worth: from a linear memory, with a decoder that turns by a matrix of its own.
 
 python experiments/synthetic/untied.py [epochs]
 """
@@ -19,7 +19,8 @@ def main(epochs: int = 20) -> None:
     """Train twice, as configured and untied, and print the best validation error of each."""
     torch.set_num_threads(1)
     with initialize_config_dir(CONF):
-        config = compose("config", ["experiment=synthetic", f"trainer.max_epochs={epochs}", "device=cpu"])
+        memory = ["~model.initialization.signal", "model/initialization=linear_memory"]
+        config = compose("config", ["experiment=synthetic", *memory, f"trainer.max_epochs={epochs}", "device=cpu"])
     data = build.build_data(config, torch.device("cpu"))
     for name in ("transposed", "untied"):
         torch.manual_seed(config.seed)

@@ -60,7 +60,9 @@ def test_the_kept_run_of_digits_has_the_recorded_test(copy, tmp_path):
     assert measured == pytest.approx(recorded, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["mnist_rows/runs/best", "mnist_pixels/runs/pyramid"])
+@pytest.mark.parametrize(
+    "name", ["mnist_rows/runs/best", *(f"mnist_pixels/runs/{n}" for n in ("pyramid", "permuted", "flat"))]
+)
 def test_the_kept_runs_of_mnist_read_digits_and_draw_them(name, real_data):
     loaded = lstm_ae.load_run(ROOT / "experiments" / name)
     part = build.build_data(loaded.config, torch.device("cpu")).test[:1000]

@@ -87,7 +87,7 @@ def train(
         data = trimmed(config, data, directory.path / FIRST_PASS)
     batch = min(data.batch_size, len(data.train))
     check_size(config, data.spec.length, data.spec.input_features, batch)
-    model = build.build_model(config, data.spec, data.train.inputs)
+    model = build.build_model(config, data.spec, data.train)
     if config.get("weights") and config.resume is None:
         build.take_weights(model, RunDirectory(config.weights).checkpoints / "best.pt")
     model.to(device)

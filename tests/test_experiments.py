@@ -16,7 +16,7 @@ def test_stock_experiments(name, real_stocks):
         config = compose("config", [f"experiment=sp500_{name}", "dataset.symbols=8", "model.hidden_size=4"])
     check(config)
     data = build.build_data(config, torch.device("cpu"))
-    model, objective = build.build_model(config, data.spec, data.train.inputs), build.build_objective(config)
+    model, objective = build.build_model(config, data.spec, data.train), build.build_objective(config)
     batch = data.train[:4]
     metrics = objective(model(batch.inputs), batch)
     metrics["loss"].backward()

@@ -49,7 +49,7 @@ def train(run, *overrides, epochs=1, basis=None):
     data = build.build_data(config, device)
     if data.trim:
         data = trimmed(config, data, run / FIRST_PASS)
-    model = build.build_model(config, data.spec, data.train.inputs)
+    model = build.build_model(config, data.spec, data.train)
     parts = build.build_training(config, model)
     build.build_trainer(config).fit(
         model, build.build_objective(config), data, **parts, directory=run / "checkpoints", resume=False,

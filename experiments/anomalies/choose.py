@@ -88,7 +88,7 @@ def trained(run: Path, overrides: list[str]) -> float:
     (run / ".hydra").mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, run / ".hydra" / "config.yaml")
     data = build.build_data(config, build.prepare_process(config))
-    model = build.build_model(config, data.spec, data.train.inputs)
+    model = build.build_model(config, data.spec, data.train)
     history = build.build_trainer(config).fit(
         model, build.build_objective(config), data, **build.build_training(config, model),
         directory=run / "checkpoints", description=build.description(data), resume=False, on_epoch=lambda _: None,

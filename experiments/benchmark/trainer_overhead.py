@@ -40,7 +40,7 @@ def main(rounds: int = 7, num_train: int = 12_800) -> None:
     backend = choose_backend("auto", "cpu")
 
     def made() -> Autoencoder:
-        model = build.build_model(config, data.spec, data.train.inputs)
+        model = build.build_model(config, data.spec, data.train)
         use_backend(model, backend)
         return model
 

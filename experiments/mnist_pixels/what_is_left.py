@@ -133,7 +133,7 @@ def untrained(dataset: str, sizes: list[int]) -> None:
                 config = compose("config", [f"dataset={dataset}", f"model.hidden_size={size}", "seed=0", *own])
             torch.manual_seed(config.seed)
             data = build.build_data(config, torch.device("cpu"))
-            measure(name, build.build_model(config, data.spec, data.train.inputs).eval(), data, distances)
+            measure(name, build.build_model(config, data.spec, data.train).eval(), data, distances)
         floors = reconstruction_baselines(data.train, data.val[:TEST], size)
         for name, floor in floors.items():
             print(f"| {name} | {size} |{' |' * len(distances)} {floor:.4f} | | |", flush=True)

@@ -86,7 +86,7 @@ def measure(name: str, share: float, pattern: str, missing: str, seed: int) -> d
         start = time.process_time()
         build.prepare_process(config)
         data = build.build_data(config, torch.device("cpu"))
-        model = build.build_model(config, data.spec, data.train.inputs)
+        model = build.build_model(config, data.spec, data.train)
         use_backend(model, choose_backend("auto", torch.device("cpu")))
         build.build_trainer(config).fit(
             model, build.build_objective(config), data, **build.build_training(config, model), directory=Path(folder),

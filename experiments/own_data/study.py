@@ -116,7 +116,7 @@ def run(name: str, setting: dict[str, Any], data: SequenceData, updates: int, se
     batch = int(chosen.get("dataset.batch_size", 32))
     data = SequenceData(data.spec, data.scaler, data.train, data.val, data.test, batch)
     build.prepare_process(config)
-    model = build.build_model(config, data.spec, data.train.inputs)
+    model = build.build_model(config, data.spec, data.train)
     use_backend(model, choose_backend("auto", torch.device("cpu")))
     objective, trainer = build.build_objective(config), build.build_trainer(config)
     trainer.max_epochs = max(3, round(updates / -(-len(data.train) // batch)))

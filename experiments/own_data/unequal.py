@@ -62,7 +62,7 @@ def trained(name: str, seed: int, overrides: list[str]) -> dict[str, float]:
     started = time.process_time()
     device = build.prepare_process(config)
     data = build.build_data(config, device)
-    model = build.build_model(config, data.spec, data.train.inputs)
+    model = build.build_model(config, data.spec, data.train)
     use_backend(model, choose_backend(config.backend, device))
     with tempfile.TemporaryDirectory() as folder:
         build.build_trainer(config).fit(

@@ -24,7 +24,7 @@ def main(epochs: int = 20) -> None:
     data = build.build_data(config, torch.device("cpu"))
     for name in ("transposed", "untied"):
         torch.manual_seed(config.seed)
-        model = build.build_model(config, data.spec, data.train.inputs)
+        model = build.build_model(config, data.spec, data.train)
         if name == "untied":
             nn.init.orthogonal_(model.decoder.lstm.weight_hh_l0.data.chunk(4)[2])
         with tempfile.TemporaryDirectory() as folder:

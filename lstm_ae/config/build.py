@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from torch import Tensor
 
 from lstm_ae.config.parts import build_part
 from lstm_ae.data.contract import validate_data
-from lstm_ae.data.sequence_data import SequenceData
+from lstm_ae.data.sequence_data import SequenceData, Sequences
 from lstm_ae.errors import ConfigError, UserError
 from lstm_ae.metrics import monitored
 from lstm_ae.models.autoencoder import Autoencoder
@@ -65,13 +64,13 @@ def build_data(config: DictConfig, device: torch.device) -> SequenceData:
     return replace(data, **{part: getattr(data, part).to(device) for part in ("train", "val", "test")})
 
 
-def build_model(config: DictConfig, spec: DataSpec, inputs: Tensor | None) -> Autoencoder:
+def build_model(config: DictConfig, spec: DataSpec, train: Sequences | None) -> Autoencoder:
     """The model for data of this `spec`, on the CPU, its weights drawn from torch's global generator.
 
     Args:
         config: the composed config.
         spec: of the data.
-        inputs: of the training part, to which an initialization may be fitted; None: a checkpoint has the weights.
+        train: the training part, to which an initialization may be fitted; None: a checkpoint has the weights.
 
     Raises:
         UserError: a head for classes or forecasts, and none in the data; a task in the objective, and no head; or a
@@ -90,7 +89,8 @@ def build_model(config: DictConfig, spec: DataSpec, inputs: Tensor | None) -> Au
             **forecast,
             varying=spec.varying,
             masked=spec.masked,
-            inputs=inputs,
+            inputs=None if train is None else train.inputs,
+            lengths=None if train is None else train.lengths,
         )
         try_out(model, spec)
     except (RuntimeError, TypeError, AttributeError) as error:  # torch's words, or those of a user's own part

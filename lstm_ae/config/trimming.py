@@ -31,7 +31,7 @@ def trimmed(config: DictConfig, data: SequenceData, folder: Path) -> SequenceDat
         folder: for the checkpoints of the first model.
     """
     device = data.train.inputs.device
-    model = build_model(config, data.spec, data.train.inputs).to(device)
+    model = build_model(config, data.spec, data.train).to(device)
     use_backend(model, choose_backend(config.backend, device))
     log.info("a first training, to leave out the %.3g%% of the training part that it rebuilds worst", 100 * data.trim)
     build_trainer(config).fit(
@@ -50,7 +50,7 @@ def without_worst(config: DictConfig, data: SequenceData, folder: Path) -> Seque
         UserError: there is no such model, or it does not fit.
     """
     device = data.train.inputs.device
-    model = build_model(config, data.spec, inputs=None).to(device)
+    model = build_model(config, data.spec, train=None).to(device)
     use_backend(model, choose_backend(config.backend, device))
     load_weights(folder / "best.pt", checkpoint.load(folder / "best.pt"), model)
     errors = (predict(model, data.train).reconstruction - data.train.inputs.cpu()).square()

@@ -35,8 +35,8 @@ class Autoencoder(nn.Module):
         forecast_steps, horizon, forecast_features: of the data's targets (none: 0).
         varying: whether the data's sequences have lengths of their own; `length` is then that of the longest.
         masked: whether values are missing; the model then reads beside each value whether it exists.
-        inputs: of the training part, for an initialization that is fitted to them; None: the weights come from a
-            checkpoint.
+        inputs, lengths: of the training part, for an initialization that is fitted to it; no inputs: the weights come
+            from a checkpoint.
 
     Raises:
         UserError: a part that does not keep its contract (see `lstm_ae.models.contracts`), or that cannot read
@@ -60,6 +60,7 @@ class Autoencoder(nn.Module):
         varying: bool = False,
         masked: bool = False,
         inputs: Tensor | None = None,
+        lengths: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.varying, self.masked = varying, masked
@@ -87,7 +88,7 @@ class Autoencoder(nn.Module):
             if getattr(self, name) is not None:
                 require_lengths(getattr(self, name), f"model.{name}")
         fitted = "inputs" in signature(initialization).parameters
-        initialization(self, **({"inputs": inputs} if fitted else {}))
+        initialization(self, **({"inputs": inputs, "lengths": lengths} if fitted else {}))
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None, mask: Tensor | None = None) -> Output:
         """Sequences -> `Output`.

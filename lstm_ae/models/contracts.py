@@ -93,8 +93,9 @@ class Head(Protocol):
 class Initialization(Protocol):
     """Sets the starting weights of a whole autoencoder in place, after all of its parts are built.
 
-    One that is fitted to data has a further parameter, `inputs`: those of the training part (n, length, features), or
-    None where the weights come from a checkpoint and nothing but the modules that it adds is wanted.
+    One that is fitted to data has two further parameters. `inputs` are those of the training part (n, length,
+    features), or None where the weights come from a checkpoint and nothing but the modules that it adds is wanted;
+    `lengths` (n,) are the steps of each sequence, or None where all have as many.
     """
 
     def __call__(self, model: nn.Module) -> None:

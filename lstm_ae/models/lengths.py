@@ -16,6 +16,11 @@ def reverse_within(values: Tensor, lengths: Tensor) -> Tensor:
     return values.gather(1, turned[..., None].expand_as(values))
 
 
+def align_ends(values: Tensor, lengths: Tensor) -> Tensor:
+    """Move the sequences of `values` (batch, steps, features) to the end of its steps, zeros before them."""
+    return shift(values, values.shape[1] - lengths, lengths, values.shape[1])
+
+
 def at_last_step(values: Tensor, lengths: Tensor) -> Tensor:
     """What `values` (batch, steps, features) hold at each sequence's own last step: (batch, features)."""
     return values.gather(1, (lengths - 1)[:, None, None].expand(-1, 1, values.shape[2]))[:, 0]

@@ -13,6 +13,7 @@ from lstm_ae.errors import ConfigError
 from lstm_ae.models.decoders import LSTMDecoder
 from lstm_ae.models.encoders import LSTMEncoder
 from lstm_ae.models.initialization import check_pair, levels
+from lstm_ae.models.lengths import align_ends
 from lstm_ae.models.linear_recurrence import (
     CHUNK_VALUES,
     LARGEST,
@@ -34,6 +35,7 @@ CONTEXTS = 2_000  # that the scaling of contexts and the decoder's start are fit
 def linear_autoencoder(
     model: nn.Module,
     inputs: Tensor | None,
+    lengths: Tensor | None = None,
     gate_bias: NonNegative = 8.0,
     signal: Annotated[float, Field(gt=0, le=1)] = 0.003,
     iterations: Annotated[int, Field(ge=0)] = 0,
@@ -54,12 +56,18 @@ def linear_autoencoder(
     step first has that one too. In a pyramid each pair of levels is such a pair, fitted to what the level below hands
     up; those contexts are scaled by one factor for all numbers, so that their sizes still tell what matters.
 
+    Of unequal lengths, sequences are fitted with their ends aligned where they are read forwards, and a decoder starts
+    so that it goes on with zeros past the end of a short one; one that writes the first step first cannot find it by a
+    linear function of what was read forwards, and starts far off. Where values are missing, the filled ones are taken
+    for granted, and the marks beside them start unread.
+
     Smaller signals come nearer to the closed form; larger biases keep the gates where they are for longer.
 
     Args:
         model: an autoencoder whose encoder and decoder have one LSTM layer each, in a pyramid at each level.
         inputs: the training sequences (n, length, features), scaled, in random order; up to `SEQUENCES` of them are
             read. None: the weights come from a checkpoint, and only their places are made.
+        lengths: steps of each sequence (n,); None: all have as many.
         gate_bias: how far the gates start open or closed.
         signal: root mean square of the inputs that the LSTMs read.
         iterations: with which encoder and decoder are refined for each other, see `refined`; 0: the closed form alone.
@@ -68,24 +76,28 @@ def linear_autoencoder(
     Raises:
         ConfigError: an encoder, a decoder or data that it is not made for.
     """
-    if getattr(model, "varying", False) or getattr(model, "masked", False):
-        raise ConfigError(
-            "model.initialization", "linear_autoencoder", "is fitted to whole sequences of one length; use "
-            "model/initialization=orthogonal for sequences of unequal length or with missing values"
-        )  # fmt: skip
     pairs = levels(model, "linear_autoencoder")
+    if getattr(model, "varying", False):
+        if len(pairs) > 1:
+            raise ConfigError(
+                "model.initialization", "linear_autoencoder", "is fitted to slices of one length in a pyramid; use "
+                "model/initialization=orthogonal for a pyramid on sequences of unequal length"
+            )  # fmt: skip
+        if iterations:
+            raise ConfigError("model.initialization.iterations", iterations, "must be 0 where lengths differ")
     for encoder, decoder in pairs:
         check_pair(encoder, decoder, "linear_autoencoder", same_size=False)
         make_places(encoder, decoder)
     if inputs is None:
         return
+    lengths = None if lengths is None else some(lengths, SEQUENCES).cpu()
     strides: list[int] = getattr(model.encoder, "strides", [])  # of the levels below the top, if it is a pyramid
     steps = F.pad(some(inputs, SEQUENCES).cpu(), (0, 0, -inputs.shape[1] % math.prod(strides), 0))
     for (encoder, decoder), stride in zip(pairs[:-1], strides, strict=True):
         slices = steps.reshape(-1, stride, steps.shape[2])  # (sequences * slices, stride, features)
-        fit_pair(encoder, decoder, slices, gate_bias, signal, iterations, common=True)
-        steps = encode(encoder, slices).unflatten(0, (len(steps), -1))
-    fit_pair(*pairs[-1], steps, gate_bias, signal, iterations, common=False)
+        fit_pair(encoder, decoder, slices, None, gate_bias, signal, iterations, common=True)
+        steps = encode(encoder, slices, None).unflatten(0, (len(steps), -1))
+    fit_pair(*pairs[-1], steps, lengths, gate_bias, signal, iterations, common=False)
 
 
 def make_places(encoder: LSTMEncoder, decoder: LSTMDecoder) -> None:
@@ -119,6 +131,7 @@ def fit_pair(
     encoder: LSTMEncoder,
     decoder: LSTMDecoder,
     steps: Tensor,
+    lengths: Tensor | None,
     gate_bias: float,
     signal: float,
     iterations: int,
@@ -128,7 +141,8 @@ def fit_pair(
 
     Args:
         encoder, decoder: with their places made.
-        steps: what they read and rebuild, (n, length, features).
+        steps: what they read and rebuild, (n, length, features), zeros past the end.
+        lengths: of the sequences, (n,); None: all are whole.
         gate_bias, signal, iterations: as there.
         common: whether all numbers of a context are divided by the same deviation.
 
@@ -140,25 +154,28 @@ def fit_pair(
     )  # fmt: skip
     assert isinstance(scale_inputs, Standardize) and isinstance(scale_states, Standardize)
     assert isinstance(scale_context, Standardize) and isinstance(readout, ScaledLinear)
-    values = steps[0].numel()
+    _, length, features = steps.shape
+    values = length * features
     if values > LARGEST:
         raise ConfigError(
             "model.initialization", "linear_autoencoder", f"is for sequences of at most {LARGEST} values, and these "
             f"have {values}; use a pyramid, or model/initialization=chrono"
         )  # fmt: skip
     gain = torch.tensor(gate_bias).sigmoid().square().item()
-    size, units = signal / (steps.square().mean().sqrt().item() or 1.0), encoder.lstm.hidden_size
-    forwards, backwards = steps, steps.flip(1)
+    there = (len(steps) * length if lengths is None else int(lengths.sum())) * features
+    size, units = signal / (math.sqrt(steps.square().sum().item() / there) or 1.0), encoder.lstm.hidden_size
+    forwards, backwards = steps if lengths is None else align_ends(steps, lengths), steps.flip(1)
     # A decoder's state turns once before it is read for the first time: as if an empty step had followed the last one.
-    read, written = (forwards, backwards) if decoder.reverse else (backwards, forwards)
+    read, written = (forwards, forwards.flip(1)) if decoder.reverse else (backwards, steps)
     recurrences = [closed_form(order, units) for order in (forwards, backwards)[: 1 + encoder.lstm.bidirectional]]
     back = closed_form(F.pad(read, (0, 0, 0, 1)), decoder.hidden_size)
     if iterations and encoder.context_size < values:  # the closed form loses something
         *recurrences, back = refined(recurrences, back, steps, decoder.reverse, iterations)
     for weights, recurrence in zip(encoder.lstm.all_weights, recurrences, strict=True):
-        set_linear(weights, recurrence.turn, recurrence.write, gate_bias)
+        write = F.pad(recurrence.write, (0, encoder.lstm.input_size - features))  # nothing of the marks of what exists
+        set_linear(weights, recurrence.turn, write, gate_bias)
     scale_inputs.deviation.fill_(1 / size)
-    contexts = encode(encoder, some(steps, CONTEXTS))
+    contexts = encode(encoder, some(steps, CONTEXTS), None if lengths is None else some(lengths, CONTEXTS))
     deviation = contexts.std(0, correction=0)
     deviation = deviation.square().mean().sqrt().expand_as(deviation) if common else deviation
     scale_states.mean.copy_(contexts.mean(0))
@@ -174,9 +191,13 @@ def fit_pair(
     readout.bias.zero_()
 
 
-def encode(encoder: LSTMEncoder, inputs: Tensor) -> Tensor:
-    """Contexts (n, context_size) of many sequences (n, length, features), some at a time."""
-    return torch.cat([encoder.encode(chunk) for chunk in inputs.split(max(1, CHUNK_VALUES // 10 // inputs[0].numel()))])
+def encode(encoder: LSTMEncoder, inputs: Tensor, lengths: Tensor | None) -> Tensor:
+    """Contexts (n, context_size) of many sequences (n, length, features), some at a time, marks left out."""
+    marks = encoder.lstm.input_size - inputs.shape[2]
+    count = max(1, CHUNK_VALUES // 10 // inputs[0].numel())
+    parts = [None] * len(inputs) if lengths is None else lengths.split(count)
+    chunks = zip(inputs.split(count), parts, strict=False)
+    return torch.cat([encoder.encode(F.pad(chunk, (0, marks)), part) for chunk, part in chunks])
 
 
 def best_start(back: LinearRecurrence, contexts: Tensor, written: Tensor) -> tuple[Tensor, Tensor]:

@@ -60,7 +60,8 @@ class LinearRecurrence(NamedTuple):
 def closed_form(inputs: Tensor, size: int) -> LinearRecurrence:
     """The closed form for sequences (n, length, features), in a few seconds and with no random numbers.
 
-    A `size` beyond the values of a sequence leaves units without use.
+    Zeros before a sequence's first step change nothing, so sequences of unequal length come with their ends aligned. A
+    `size` beyond the values of a sequence leaves units without use.
     """
     _, length, features = inputs.shape
     basis = torch.linalg.eigh(prefix_moments(inputs)).eigenvectors[:, -size:]  # U, by rising eigenvalues

@@ -78,7 +78,7 @@ def train(config: DictConfig, values: Values, directory: RunDirectory, keep: boo
         device = build.prepare_process(config)
         data = make_data(config, values)
         data = replace(data, **{name: getattr(data, name).to(device) for name in ("train", "val", "test")})
-        model = build.build_model(config, data.spec, data.train.inputs).to(device)
+        model = build.build_model(config, data.spec, data.train).to(device)
         use_backend(model, choose_backend(config.backend, device))
         objective = build.build_objective(config)
         training = build.build_training(config, model)

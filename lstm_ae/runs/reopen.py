@@ -249,6 +249,6 @@ def load_run(path: str | Path, device: str = "cpu") -> Run:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{best}: not a checkpoint of this program ({str(error).splitlines()[0]})") from error
     check_size(config, spec.length, spec.input_features, batch=0)
-    model = build_model(config, spec, inputs=None)
+    model = build_model(config, spec, train=None)
     load_weights(best, state, model)
     return Run(directory, config, model.to(choose_device(device)).eval(), spec, scaler, state["history"])

@@ -49,7 +49,7 @@ def test_a_training_agrees_with_that_of_torch(name, real_data, real_stocks, tmp_
     dropout = config.model.dropout > 0 and config.model.num_layers > 1  # between layers: other random numbers
     assert not dropout, "an experiment with dropout between layers needs another comparison"
     torch.manual_seed(0)
-    model = build.build_model(config, data.spec, data.train.inputs)
+    model = build.build_model(config, data.spec, data.train)
     native, torchs = (losses(config, data, model, backend) for backend in ("native", "torch"))
     assert native == pytest.approx(torchs, rel=1e-4)
 

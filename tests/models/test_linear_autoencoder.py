@@ -6,18 +6,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstm_ae.errors import ConfigError
+from lstm_ae.models.lengths import align_ends, past_end
 from lstm_ae.models.linear_autoencoder import linear_autoencoder
 from lstm_ae.models.linear_recurrence import closed_form
 from tests.models.parts import make_autoencoder, sequences
 from tests.models.test_pyramid import make_pyramid
 
 
-def started(inputs, decoder="initial_state", *, gate_bias=12.0, signal=1e-3, iterations=0, **options):
+def started(inputs, decoder="initial_state", lengths=None, *, gate_bias=12.0, signal=1e-3, iterations=0, **options):
     """An autoencoder of 6 units after its linear start."""
     _, length, features = inputs.shape
-    model = make_autoencoder(decoder, length=length, features=features, **options)
-    linear_autoencoder(model, inputs, gate_bias=gate_bias, signal=signal, iterations=iterations)
+    model = make_autoencoder(decoder, length=length, features=features, varying=lengths is not None, **options)
+    linear_autoencoder(model, inputs, lengths, gate_bias=gate_bias, signal=signal, iterations=iterations)
     return model.eval()
+
+
+def unequal(n, length, features, seed=0):
+    """Sequences of 1 to `length` steps, zeros past their ends, and their lengths."""
+    inputs = sequences(n, length, features, seed)
+    lengths = torch.randint(1, length + 1, (n,), generator=torch.Generator().manual_seed(seed))
+    return inputs.masked_fill(past_end(lengths, length)[..., None], 0), lengths
 
 
 @settings(max_examples=15, deadline=None)
@@ -34,16 +42,43 @@ def test_the_context_is_that_of_the_linear_recurrence(length, features, gate_bia
     torch.testing.assert_close(context.mean(0), torch.zeros(6), atol=1e-4, rtol=0)
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.integers(2, 9), st.integers(1, 3), st.integers(0, 5))
+def test_the_context_of_an_unequal_sequence_is_that_of_the_recurrence_over_its_own_steps(length, features, seed):
+    inputs, lengths = unequal(60, length, features, seed)
+    with torch.no_grad():
+        context = started(inputs, lengths=lengths)(inputs, lengths).context
+    recurrence = closed_form(align_ends(inputs, lengths), 6)
+    codes = torch.cat([recurrence.codes(one[None, :end]) for one, end in zip(inputs, lengths, strict=True)]).float()
+    used = codes.std(0) > 1e-3 * codes.std(0).max()
+    expected = (codes - codes.mean(0)) / codes.std(0, correction=0)
+    torch.testing.assert_close(context[:, used], expected[:, used], atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize("varying", [False, True], ids=["one length", "unequal lengths"])
 @pytest.mark.parametrize("reverse", [True, False], ids=["newest first", "oldest first"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
 @pytest.mark.parametrize("decoder", ["repeat_context", "initial_state", "autoregressive"])
-def test_what_fits_into_a_context_comes_back(decoder, bidirectional, reverse):
-    """Sequences of 4 values, a context of 6 numbers, a decoder that has not learnt anything."""
-    inputs = sequences(80, 2, 2)
-    model = started(inputs, decoder, reverse=reverse, bidirectional=bidirectional)
+def test_what_fits_into_a_context_comes_back(decoder, bidirectional, reverse, varying):
+    """Sequences of 4 values at most, a context of 6 numbers, a decoder that has not learnt anything."""
+    inputs, lengths = unequal(80, 2, 2) if varying else (sequences(80, 2, 2), None)
+    model = started(inputs, decoder, lengths, reverse=reverse, bidirectional=bidirectional)
     with torch.no_grad():
-        error = (model(inputs).reconstruction - inputs).square().mean()
-    assert error < 0.01 * inputs.square().mean()
+        error = (model(inputs, lengths).reconstruction - inputs).square().mean()
+    if varying and not (reverse or bidirectional):  # how far back the first step lies depends on the length
+        assert error < 0.5 * inputs.square().mean()
+    else:
+        assert error < 0.01 * inputs.square().mean()
+
+
+def test_marks_of_missing_values_start_unread():
+    inputs = sequences(80, 2, 2)
+    model = started(inputs, masked=True, reverse=True)
+    mask = torch.rand(inputs.shape, generator=torch.Generator().manual_seed(0)) < 0.5
+    with torch.no_grad():
+        marked = model(inputs, mask=mask).reconstruction
+    torch.testing.assert_close(marked, model(inputs).reconstruction)
+    assert (marked - inputs).square().mean() < 0.01 * inputs.square().mean()
 
 
 @pytest.mark.parametrize("gate_bias", [1.0, 12.0])
@@ -124,6 +159,11 @@ def test_what_it_is_not_made_for_is_refused(monkeypatch):
         started(inputs, num_layers=2)
     with pytest.raises(ConfigError, match="identity"):
         started(inputs, output_activation="sigmoid")
+    with pytest.raises(ConfigError, match="must be 0 where lengths differ"):
+        started(inputs, lengths=torch.full((20,), 5), iterations=10)
+    pyramid = make_pyramid(length=6, features=2, hidden_sizes=[5], strides=[2], varying=True)
+    with pytest.raises(ConfigError, match="in a pyramid"):
+        linear_autoencoder(pyramid, inputs, torch.full((20,), 5))
     monkeypatch.setattr("lstm_ae.models.linear_autoencoder.LARGEST", 9)
     with pytest.raises(ConfigError, match="at most 9 values"):
         started(inputs)

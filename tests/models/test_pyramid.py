@@ -26,6 +26,7 @@ def make_pyramid(
     reverse=True,
     head=None,
     initialization=OPEN_GATE,
+    varying=False,
 ):
     levels = {"hidden_sizes": list(hidden_sizes), "strides": list(strides)}
     return Autoencoder(
@@ -38,6 +39,7 @@ def make_pyramid(
         ),
         head=make_head(head),
         initialization=initialization,
+        varying=varying,
     )
 
 

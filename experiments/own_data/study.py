@@ -1,6 +1,7 @@
 """How `experiment=own` and `sweep=own` were chosen: settings drawn at random, trained on many data sets alike.
 
 python experiments/own_data/study.py screen RESULTS.csv      # 18 settings on every data set
+python experiments/own_data/study.py linear RESULTS.csv      # 18 settings of the linear start
 python experiments/own_data/study.py confirm RESULTS.csv     # finalists, longer, with a probe of the contexts
 python experiments/own_data/study.py sizes RESULTS.csv       # the chosen one with other sizes; in the same file
 python experiments/own_data/study.py report RESULTS.csv      # ranks and importances
@@ -41,8 +42,8 @@ PUBLIC = Path(os.environ.get("LSTM_AE_DATA", "."))
 AEON = Path(os.environ.get("AEON_DATA", "."))
 NAB = PUBLIC / "nab" / "data"
 TRAIN, VAL = 600, 300  # sequences at most
-UPDATES = {"screen": 150, "confirm": 300, "sizes": 300, "starts": 300}
-SEEDS = {"screen": 1, "confirm": 3, "sizes": 2, "starts": 3}
+UPDATES = {"screen": 150, "linear": 150, "confirm": 300, "sizes": 300, "starts": 300}
+SEEDS = {"screen": 1, "linear": 1, "confirm": 3, "sizes": 2, "starts": 3}
 SPACE: dict[str, list[Any]] = {
     "optimizer.lr": [0.001, 0.002, 0.005, 0.01],
     "model.hidden_size": [16, 32, 64],
@@ -50,6 +51,18 @@ SPACE: dict[str, list[Any]] = {
     "model/decoder": ["repeat_context", "initial_state"],
     "model.decoder.reverse": ["false", "true"],
     "model/initialization": ["orthogonal", "pytorch", "linear_memory", "chrono"],
+    "scheduler": ["constant", "cosine", "one_cycle"],
+    "dataset.batch_size": [16, 32, 64],
+}
+LINEAR_SPACE: dict[str, list[Any]] = {
+    "optimizer.lr": [0.001, 0.002, 0.005, 0.01],
+    "model.hidden_size": [16, 32, 64],
+    "model/decoder": ["repeat_context", "initial_state"],
+    "model.decoder.reverse": ["false", "true"],
+    "model.decoder.hidden_size": ["${model.hidden_size}", 128],
+    "model/initialization": ["linear_autoencoder"],
+    "model.initialization.gate_bias": [1, 4, 8],
+    "model.initialization.signal": [0.0003, 0.003, 0.03],
     "scheduler": ["constant", "cosine", "one_cycle"],
     "dataset.batch_size": [16, 32, 64],
 }
@@ -95,10 +108,10 @@ DATA = {
 }  # fmt: skip
 
 
-def settings(count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """So many settings drawn from the space, the same for every data set."""
+def settings(space: dict[str, list[Any]], count: int = 18, seed: int = 0) -> list[dict[str, Any]]:
+    """So many settings drawn from a space, the same for every data set."""
     draw = random.Random(seed)
-    drawn = [{key: draw.choice(values) for key, values in SPACE.items()} for _ in range(count)]
+    drawn = [{key: draw.choice(values) for key, values in space.items()} for _ in range(count)]
     for setting in drawn:
         if setting["model/initialization"] == "linear_memory":  # which is made for one layer
             setting["model.num_layers"] = 1
@@ -163,11 +176,15 @@ def measure(stage: str, file: Path, names: list[str]) -> None:
         for size in (16, 64)
         for start in ({}, *(LINEAR | dict(zip(LINEAR_KEYS, values, strict=True)) for values in LINEAR_STARTS))
     ]
-    plan = {"screen": settings(18), "confirm": FINALISTS, "sizes": sizes, "starts": starts}[stage]
+    plan = {
+        "screen": settings(SPACE), "linear": settings(LINEAR_SPACE), "confirm": FINALISTS, "sizes": sizes,
+        "starts": starts,
+    }[stage]  # fmt: skip
     first = len(FINALISTS) if stage == "sizes" else 0  # finalists and sizes may stand in one file
     done = set() if not file.exists() else {(r["data"], r["setting"], r["seed"]) for r in csv.DictReader(file.open())}
-    keys = [*SPACE, "model.encoder.pooling", *(LINEAR_KEYS if stage == "starts" else ())]
+    keys = [*(SPACE | LINEAR_SPACE), *LINEAR_KEYS[2:]]
     fields = ["stage", "data", "setting", "seed", "shape", *keys, "variance", "val", "last", "probe", "seconds"]
+    fields = next(csv.reader(file.open())) if done else fields
     with file.open("a", newline="") as out:
         rows = csv.DictWriter(out, fields, restval="")
         if not done:
@@ -210,7 +227,7 @@ def report(file: Path) -> None:
     rows["score"] = np.log10(rows["val"] / rows["variance"])
     rows["relative"] = rows["score"] - rows.groupby("data")["score"].transform("min")
     rows["rank"] = rows.groupby(["data", "seed"])["score"].rank()
-    keys = [key for key in SPACE if rows[key].nunique() > 1]
+    keys = [key for key in SPACE | LINEAR_SPACE if key in rows and rows[key].nunique() > 1]
     by = rows.groupby("setting").agg(
         {**dict.fromkeys(keys, "first"), "rank": "mean", "relative": "mean", "probe": "mean"}
     )

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lstm_ae.data.sequence_data import Sequences
+from lstm_ae.models.lengths import align_ends
 from lstm_ae.models.linear_recurrence import LARGEST, SEQUENCES, closed_form
 
 CHUNK_VALUES = 2_000_000  # double precision numbers in memory at a time: 16 MB
@@ -45,8 +46,8 @@ def reconstruction_baselines(train: Sequences, test: Sequences, context_size: in
             sequence. n training sequences have at most n - 1 components.
         `reconstruction/linear_recurrence`: of the best linear readout of the state of a linear recurrence that is the
             same at every step (the closed form of `lstm_ae.models.linear_recurrence`), of the context's size: what an
-            encoder keeps that serves all prefixes alike and learns nothing. Only for sequences of up to `LARGEST`
-            values.
+            encoder keeps that serves all prefixes alike and learns nothing. Sequences of unequal length are read by
+            their own steps. Only for sequences of up to `LARGEST` values.
     """
     mean = mean_sequence(train, max(train.inputs.shape[1], test.inputs.shape[1]))
     train, test = continued(train, mean), continued(test, mean)
@@ -57,6 +58,7 @@ def reconstruction_baselines(train: Sequences, test: Sequences, context_size: in
             test, lambda values: (values - mean) - (values - mean) @ components @ components.T
         )
     if len(mean) <= LARGEST:
+        train, test = ends_aligned(train), ends_aligned(test)
         rebuild = linear_recurrence(train, context_size)
         found["reconstruction/linear_recurrence"] = mean_square(test, lambda values: values - rebuild(values))
     return found
@@ -86,6 +88,15 @@ def continued(part: Sequences, mean: Tensor) -> Sequences:
     inputs[:, : part.inputs.shape[1]][within] = part.inputs[within]
     mask = None if part.mask is None else F.pad(part.mask, (0, 0, 0, inputs.shape[1] - part.mask.shape[1]))
     return replace(part, inputs=inputs, mask=mask)
+
+
+def ends_aligned(part: Sequences) -> Sequences:
+    """Continued sequences of unequal length, each by its own steps alone and zeros before them; others as they are."""
+    if part.lengths is None:
+        return part
+    there = cast(Tensor, part.exists()).to(part.inputs)
+    inputs, mask = (align_ends(values, part.lengths) for values in (part.inputs, there))
+    return Sequences(inputs, mask=mask.bool())
 
 
 def mean_square(part: Sequences, error: Callable[[Tensor], Tensor]) -> float:

@@ -116,6 +116,23 @@ def test_unequal_sequences_and_holes_by_hand(missing, monkeypatch):
     errors = (centred - centred @ code.T @ code).reshape(20, 8, 3)[tested]
     assert found["reconstruction/pca"] == pytest.approx(np.square(errors).mean(), rel=1e-6)
     assert found["reconstruction/pca"] < found["reconstruction/mean"]
+
+    def own_steps(part):
+        """Each sequence by itself, at the end of eight steps."""
+        inputs = np.zeros((len(part), 8, 3))
+        for row, (one, length) in enumerate(zip(part.inputs, part.lengths, strict=True)):
+            inputs[row, 8 - length :] = one[:length]
+        return torch.from_numpy(inputs)
+
+    recurrence = closed_form(own_steps(train), 4)
+    codes = [recurrence.codes(own_steps(part)) for part in (train, test)]
+    rebuilt = LinearRegression().fit(codes[0], own_steps(train).flatten(1)).predict(codes[1]).reshape(20, 8, 3)
+    squares = [
+        np.square(one[8 - length :] - test.inputs[row, :length].numpy())[tested[row, :length]]
+        for row, (one, length) in enumerate(zip(rebuilt, test.lengths, strict=True))
+    ]
+    floor = np.concatenate(squares).mean()
+    assert found["reconstruction/linear_recurrence"] == pytest.approx(floor, rel=1e-4)
     monkeypatch.setattr(baselines, "CHUNK_VALUES", 7 * 18)
     assert reconstruction_baselines(train, test, 4) == pytest.approx(found, rel=1e-10)
 

@@ -2,9 +2,10 @@
 
 python experiments/own_data/study.py screen RESULTS.csv      # 18 settings on every data set
 python experiments/own_data/study.py linear RESULTS.csv      # 18 settings of the linear start
-python experiments/own_data/study.py confirm RESULTS.csv     # finalists, longer, with a probe of the contexts
-python experiments/own_data/study.py sizes RESULTS.csv       # the chosen one with other sizes; in the same file
-python experiments/own_data/study.py report RESULTS.csv      # ranks and importances
+python experiments/own_data/study.py confirm RESULTS.csv     # finalists, with a probe of the contexts
+python experiments/own_data/study.py long RESULTS.csv        # the same, ten times as long
+python experiments/own_data/study.py baselines               # PCA and the linear-recurrence floor on the same data
+python experiments/own_data/study.py report RESULTS.csv      # ranks, errors and importances
 
 `LSTM_AE_DATA` names the folder of public files, `AEON_DATA` that of the data sets in aeon's wheel (aeon/datasets/data).
 """
@@ -42,8 +43,8 @@ PUBLIC = Path(os.environ.get("LSTM_AE_DATA", "."))
 AEON = Path(os.environ.get("AEON_DATA", "."))
 NAB = PUBLIC / "nab" / "data"
 TRAIN, VAL = 600, 300  # sequences at most
-UPDATES = {"screen": 150, "linear": 150, "confirm": 300, "sizes": 300, "starts": 300}
-SEEDS = {"screen": 1, "linear": 1, "confirm": 3, "sizes": 2, "starts": 3}
+UPDATES = {"screen": 150, "linear": 150, "confirm": 300, "long": 3000}
+SEEDS = {"screen": 1, "linear": 1, "confirm": 3, "long": 1}
 SPACE: dict[str, list[Any]] = {
     "optimizer.lr": [0.001, 0.002, 0.005, 0.01],
     "model.hidden_size": [16, 32, 64],
@@ -66,19 +67,29 @@ LINEAR_SPACE: dict[str, list[Any]] = {
     "scheduler": ["constant", "cosine", "one_cycle"],
     "dataset.batch_size": [16, 32, 64],
 }
-STARTS: dict[str, Any] = {"model.hidden_size": 64, "model/decoder": "initial_state", "model.decoder.reverse": "true",
-                          "model/initialization": "chrono", "scheduler": "cosine"}  # fmt: skip
+CHRONO: dict[str, Any] = {"model.hidden_size": 16, "model/decoder": "initial_state", "model.decoder.reverse": "true",
+                          "model/initialization": "chrono", "scheduler": "cosine", "optimizer.lr": 0.01}  # fmt: skip
+
+
+def linear(lr: float, signal: float, gate_bias: float = 8, **more: Any) -> dict[str, Any]:
+    """A setting that starts as the linear autoencoder, all else as in the best one without it."""
+    start = {"model/initialization": "linear_autoencoder", "model.initialization.gate_bias": gate_bias}
+    return {**CHRONO, **start, "model.initialization.signal": signal, "optimizer.lr": lr, **more}
+
+
 FINALISTS: list[dict[str, Any]] = [
-    {"optimizer.lr": 0.002},  # the plain defaults
-    {**STARTS, "optimizer.lr": 0.005},
-    {**STARTS, "optimizer.lr": 0.01},
-    {**STARTS, "optimizer.lr": 0.002, "model/initialization": "linear_memory", "model/decoder": "repeat_context"},
+    {"optimizer.lr": 0.002, "model.hidden_size": 16},  # the plain defaults
+    CHRONO,  # the best of the first screen
+    linear(0.005, 0.003),
+    linear(0.002, 0.003),
+    linear(0.001, 0.003),
+    linear(0.005, 0.0003),
+    linear(0.002, 0.0003),
+    linear(0.001, 0.0003),
+    linear(0.002, 0.0003, gate_bias=1),
+    linear(0.002, 0.03, gate_bias=1),
+    linear(0.002, 0.0003, **{"model/decoder": "repeat_context"}),
 ]
-OWN = FINALISTS[2]
-LINEAR = {"model/initialization": "linear_autoencoder", "optimizer.lr": 0.005}
-LINEAR_KEYS = [f"model.initialization.{key}" for key in ("gate_bias", "signal", "iterations")]
-LINEAR_STARTS = [(4, 0.1, 0), (1, 0.1, 0), (8, 0.003, 0), (1, 0.1, 100)]
-SIZES = (32, 128)  # units of `experiment=own` instead of 64, for rules that take them from the shape of the data
 
 
 def tables(path: Path | str, *more: str) -> list[str]:
@@ -168,32 +179,25 @@ def load(name: str) -> SequenceData:
     return SequenceData(data.spec, data.scaler, *parts, data.test[:1], data.batch_size)
 
 
+def variance(data: SequenceData) -> float:
+    """Of the values of the validation part that exist."""
+    exists = data.val.exists()
+    return float((data.val.inputs if exists is None else data.val.inputs[exists]).var())
+
+
 def measure(stage: str, file: Path, names: list[str]) -> None:
     """Train what the stage asks for on the data sets `names`, a row at a time, and go on where the file ends."""
-    sizes = [OWN | {"model.hidden_size": size} for size in SIZES]
-    starts = [
-        {**OWN, "model.hidden_size": size, **start}
-        for size in (16, 64)
-        for start in ({}, *(LINEAR | dict(zip(LINEAR_KEYS, values, strict=True)) for values in LINEAR_STARTS))
-    ]
-    plan = {
-        "screen": settings(SPACE), "linear": settings(LINEAR_SPACE), "confirm": FINALISTS, "sizes": sizes,
-        "starts": starts,
-    }[stage]  # fmt: skip
-    first = len(FINALISTS) if stage == "sizes" else 0  # finalists and sizes may stand in one file
+    plan = {"screen": settings(SPACE), "linear": settings(LINEAR_SPACE)}.get(stage, FINALISTS)
     done = set() if not file.exists() else {(r["data"], r["setting"], r["seed"]) for r in csv.DictReader(file.open())}
-    keys = [*(SPACE | LINEAR_SPACE), *LINEAR_KEYS[2:]]
+    keys = SPACE | LINEAR_SPACE
     fields = ["stage", "data", "setting", "seed", "shape", *keys, "variance", "val", "last", "probe", "seconds"]
-    fields = next(csv.reader(file.open())) if done else fields
     with file.open("a", newline="") as out:
         rows = csv.DictWriter(out, fields, restval="")
         if not done:
             rows.writeheader()
         for name in names:
             data = load(name)
-            exists = data.val.exists() if hasattr(data.val, "exists") else None
-            values = data.val.inputs if exists is None else data.val.inputs[exists.expand_as(data.val.inputs)]
-            for number, setting in enumerate(plan, first):
+            for number, setting in enumerate(plan):
                 for seed in range(SEEDS[stage]):
                     if (name, str(number), str(seed)) in done:
                         continue
@@ -204,7 +208,7 @@ def measure(stage: str, file: Path, names: list[str]) -> None:
                         continue
                     shape = f"{data.spec.length}x{data.spec.features}"
                     rows.writerow({"stage": stage, "data": name, "setting": number, "seed": seed, **setting,
-                                   "shape": shape, "variance": float(values.var()), **found})  # fmt: skip
+                                   "shape": shape, "variance": variance(data), **found})  # fmt: skip
                     out.flush()
                     print(name, number, seed, {k: round(v, 4) for k, v in found.items()}, flush=True)
 
@@ -213,12 +217,8 @@ def baselines() -> None:
     """Print the errors of PCA and the linear-recurrence floor on the validation parts, relative to their variance."""
     for name in DATA:
         data = load(name)
-        if data.spec.varying:
-            continue
-        for size in (16, 64):
-            errors = reconstruction_baselines(data.train, data.val, size)
-            relative = {key: round(error / float(data.val.inputs.var()), 5) for key, error in errors.items()}
-            print(name, size, relative, flush=True)
+        errors = reconstruction_baselines(data.train, data.val, CHRONO["model.hidden_size"])
+        print(name, {key: round(error / variance(data), 5) for key, error in errors.items()}, flush=True)
 
 
 def report(file: Path) -> None:

@@ -54,12 +54,7 @@ def test_a_training_agrees_with_that_of_torch(name, real_data, real_stocks, tmp_
     assert native == pytest.approx(torchs, rel=1e-4)
 
 
-def test_a_native_training_resumes_bit_for_bit_and_a_change_of_backend_is_said(tmp_path):
-    settings = (*TINY_DIGITS, "backend=native")
-    whole = train(*settings, "trainer.max_epochs=4", cwd=tmp_path, directory="whole")
-    part = train(*settings, "trainer.max_epochs=2", cwd=tmp_path, directory="part")
-    assert run("train", f"resume={part}", "trainer.max_epochs=4", cwd=tmp_path).returncode == 0
-    weights = [torch.load(one / "checkpoints" / "last.pt", weights_only=True)["model"] for one in (whole, part)]
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    other = run("train", f"resume={part}", "trainer.max_epochs=5", "backend=torch", cwd=tmp_path)
+def test_a_native_training_goes_on_with_torch_and_says_so(tmp_path):
+    part = train(*TINY_DIGITS, "backend=native", "trainer.max_epochs=1", cwd=tmp_path)
+    other = run("train", f"resume={part}", "trainer.max_epochs=2", "backend=torch", cwd=tmp_path)
     assert other.returncode == 0 and "will differ in their last decimals" in other.stdout

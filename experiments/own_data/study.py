@@ -4,6 +4,7 @@ python experiments/own_data/study.py screen RESULTS.csv      # 18 settings on ev
 python experiments/own_data/study.py linear RESULTS.csv      # 18 settings of the linear start
 python experiments/own_data/study.py confirm RESULTS.csv     # finalists, with a probe of the contexts
 python experiments/own_data/study.py long RESULTS.csv        # the same, ten times as long
+python experiments/own_data/study.py classes RESULTS.csv vowels digits    # the same as classifiers, of data with labels
 python experiments/own_data/study.py baselines               # PCA and the linear-recurrence floor on the same data
 python experiments/own_data/study.py report RESULTS.csv      # ranks, errors and importances
 
@@ -43,8 +44,8 @@ PUBLIC = Path(os.environ.get("LSTM_AE_DATA", "."))
 AEON = Path(os.environ.get("AEON_DATA", "."))
 NAB = PUBLIC / "nab" / "data"
 TRAIN, VAL = 600, 300  # sequences at most
-UPDATES = {"screen": 150, "linear": 150, "confirm": 300, "long": 3000}
-SEEDS = {"screen": 1, "linear": 1, "confirm": 3, "long": 1}
+UPDATES = {"screen": 150, "linear": 150, "confirm": 300, "long": 3000, "classes": 600}
+SEEDS = {"screen": 1, "linear": 1, "confirm": 3, "long": 1, "classes": 3}
 SPACE: dict[str, list[Any]] = {
     "optimizer.lr": [0.001, 0.002, 0.005, 0.01],
     "model.hidden_size": [16, 32, 64],
@@ -129,21 +130,22 @@ def settings(space: dict[str, list[Any]], count: int = 18, seed: int = 0) -> lis
     return drawn
 
 
-def run(name: str, setting: dict[str, Any], data: SequenceData, updates: int, seed: int) -> dict[str, float]:
-    """Train one setting for so many updates; what the validation part shows."""
+def run(name: str, setting: dict[str, Any], data: SequenceData, stage: str, seed: int) -> dict[str, float]:
+    """Train one setting for the updates of its stage; what the validation part shows."""
     chosen = dict(setting)
+    task = ["model=classifier"] if stage == "classes" else ["objective=reconstruction"]
     if chosen.get("model/initialization") == "linear_memory" and data.spec.varying:
         chosen["model.decoder.reverse"] = "true"  # all that it is made for where lengths differ
     with initialize_config_dir(CONF):
         overrides = [f"{key}={value}" for key, value in chosen.items() if not key.startswith("dataset")]
-        config = compose("config", [*DATA[name], *overrides, "objective=reconstruction", f"seed={seed}", "threads=1"])
+        config = compose("config", [*DATA[name], *overrides, *task, f"seed={seed}", "threads=1"])
     batch = int(chosen.get("dataset.batch_size", 32))
     data = SequenceData(data.spec, data.scaler, data.train, data.val, data.test, batch)
     build.prepare_process(config)
     model = build.build_model(config, data.spec, data.train)
     use_backend(model, choose_backend("auto", torch.device("cpu")))
     objective, trainer = build.build_objective(config), build.build_trainer(config)
-    trainer.max_epochs = max(3, round(updates / -(-len(data.train) // batch)))
+    trainer.max_epochs = max(3, round(UPDATES[stage] / -(-len(data.train) // batch)))
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         history = trainer.fit(
@@ -156,6 +158,8 @@ def run(name: str, setting: dict[str, Any], data: SequenceData, updates: int, se
         "last": evaluate(model, objective, data.val, "val")["val/reconstruction"],
         "seconds": time.process_time() - start,
     }
+    if stage == "classes":
+        found["accuracy"] = history[-1]["val/accuracy"]
     if data.train.labels is not None:
         found["probe"] = probe(model, data)
     return found
@@ -190,7 +194,8 @@ def measure(stage: str, file: Path, names: list[str]) -> None:
     plan = {"screen": settings(SPACE), "linear": settings(LINEAR_SPACE)}.get(stage, FINALISTS)
     done = set() if not file.exists() else {(r["data"], r["setting"], r["seed"]) for r in csv.DictReader(file.open())}
     keys = SPACE | LINEAR_SPACE
-    fields = ["stage", "data", "setting", "seed", "shape", *keys, "variance", "val", "last", "probe", "seconds"]
+    fields = ["stage", "data", "setting", "seed", "shape", *keys, "variance", "val", "last", "probe"]
+    fields += ["accuracy", "seconds"]
     with file.open("a", newline="") as out:
         rows = csv.DictWriter(out, fields, restval="")
         if not done:
@@ -202,7 +207,7 @@ def measure(stage: str, file: Path, names: list[str]) -> None:
                     if (name, str(number), str(seed)) in done:
                         continue
                     try:
-                        found = run(name, setting, data, UPDATES[stage], seed)
+                        found = run(name, setting, data, stage, seed)
                     except UserError as error:  # a start that is not made for this data
                         print(name, number, error, flush=True)
                         continue

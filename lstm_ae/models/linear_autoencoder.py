@@ -147,7 +147,7 @@ def fit_pair(
         common: whether all numbers of a context are divided by the same deviation.
 
     Raises:
-        ConfigError: too many values for the closed form.
+        ConfigError: too many steps for the closed form, or too many values for refining.
     """
     scale_inputs, scale_states, scale_context, readout = (
         encoder.scale_inputs, encoder.scale_states, decoder.scale_context, decoder.output[0]
@@ -156,11 +156,14 @@ def fit_pair(
     assert isinstance(scale_context, Standardize) and isinstance(readout, ScaledLinear)
     _, length, features = steps.shape
     values = length * features
-    if values > LARGEST:
+    if length > LARGEST:
         raise ConfigError(
-            "model.initialization", "linear_autoencoder", f"is for sequences of at most {LARGEST} values, and these "
-            f"have {values}; use a pyramid, or model/initialization=chrono"
+            "model.initialization", "linear_autoencoder", f"is for sequences of at most {LARGEST} steps, and these "
+            f"have {length}; use shorter windows, a pyramid, or model/initialization=chrono"
         )  # fmt: skip
+    if iterations and values > LARGEST:
+        raise ConfigError("model.initialization.iterations", iterations, f"must be 0 for sequences of more than "
+                          f"{LARGEST} values, and these have {values}")  # fmt: skip
     gain = torch.tensor(gate_bias).sigmoid().square().item()
     there = (len(steps) * length if lengths is None else int(lengths.sum())) * features
     size, units = signal / (math.sqrt(steps.square().sum().item() / there) or 1.0), encoder.lstm.hidden_size

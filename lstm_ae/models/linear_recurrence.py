@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 SEQUENCES = 20_000  # that are read, at most
 CHUNK_VALUES = 2_000_000  # double precision numbers in memory at a time: 16 MB
-LARGEST = 4096  # values in a sequence; the closed form holds a few square matrices of this size (128 MB each)
+LARGEST = 4096  # values of a sequence that are fitted; a few square matrices of this size are held (128 MB each)
 RIDGE = 1e-2  # of the decoder's start, in units of the mean square of its readouts
 CODE_RIDGE = 1e-5  # of what reads a code, in units of the mean square of its numbers
 
@@ -60,10 +60,17 @@ class LinearRecurrence(NamedTuple):
 def closed_form(inputs: Tensor, size: int) -> LinearRecurrence:
     """The closed form for sequences (n, length, features), in a few seconds and with no random numbers.
 
-    Zeros before a sequence's first step change nothing, so sequences of unequal length come with their ends aligned. A
-    `size` beyond the values of a sequence leaves units without use.
+    Zeros before a sequence's first step change nothing, so sequences of unequal length come with their ends aligned.
+    Of sequences with more than `LARGEST` values only the features' leading principal directions are read, as many as
+    fit. A `size` beyond the values of a sequence leaves units without use.
     """
     _, length, features = inputs.shape
+    kept = max(1, LARGEST // length)
+    if kept < features:
+        steps = some(inputs, CHUNK_VALUES // (length * features) + 1).cpu().flatten(0, 1).double()
+        directions = torch.linalg.eigh(steps.T @ steps).eigenvectors[:, -kept:].to(inputs)  # (features, kept)
+        write, turn = closed_form(inputs @ directions, size)
+        return LinearRecurrence(write @ directions.T.to(write), turn)
     basis = torch.linalg.eigh(prefix_moments(inputs)).eigenvectors[:, -size:]  # U, by rising eigenvalues
     if basis.shape[1] < size:
         basis = F.pad(basis, (0, size - basis.shape[1]))

@@ -164,6 +164,8 @@ def test_what_it_is_not_made_for_is_refused(monkeypatch):
     pyramid = make_pyramid(length=6, features=2, hidden_sizes=[5], strides=[2], varying=True)
     with pytest.raises(ConfigError, match="in a pyramid"):
         linear_autoencoder(pyramid, inputs, torch.full((20,), 5))
-    monkeypatch.setattr("lstm_ae.models.linear_autoencoder.LARGEST", 9)
-    with pytest.raises(ConfigError, match="at most 9 values"):
+    monkeypatch.setattr("lstm_ae.models.linear_autoencoder.LARGEST", 4)
+    with pytest.raises(ConfigError, match="at most 4 steps"):
         started(inputs)
+    with pytest.raises(ConfigError, match="more than 4 values"):
+        started(inputs[:, :4], iterations=10)

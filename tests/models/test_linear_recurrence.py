@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from lstm_ae.models import linear_recurrence
 from lstm_ae.models.linear_autoencoder import best_start
 from lstm_ae.models.linear_recurrence import closed_form, prefix_moments, refined
 from tests.models.parts import sequences
@@ -103,3 +104,14 @@ def test_a_search_that_breaks_down_leaves_the_closed_form(monkeypatch):
     found = refined(encoders, back, inputs, True, 10)
     for mine, start in zip(found, [*encoders, back], strict=True):
         assert torch.equal(mine.write, start.write) and torch.equal(mine.turn, start.turn)
+
+
+def test_of_wide_sequences_the_leading_directions_are_kept(monkeypatch):
+    """Six channels that are mixed from two: what two directions hold is all there is."""
+    inputs = sequences(300, 10, 2) @ torch.randn(2, 6, generator=torch.Generator().manual_seed(1))
+    whole = closed_form(inputs, 7)
+    monkeypatch.setattr(linear_recurrence, "LARGEST", 20)
+    kept = closed_form(inputs, 7)
+    rebuilt = [one.unfold(one.codes(inputs), 10) for one in (whole, kept)]
+    torch.testing.assert_close(rebuilt[1], rebuilt[0], atol=1e-5, rtol=0)
+    assert (rebuilt[0] - inputs).square().mean() > 1e-4  # and it is not all kept by either

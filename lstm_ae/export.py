@@ -51,9 +51,10 @@ def export(config: DictConfig) -> Path:
     output.parent.mkdir(parents=True, exist_ok=True)
     found = export_run(run, config.format, output)
     reader = "onnxruntime" if config.format == "onnx" else "torch.export"
-    log.info("the file, read by %s, beside PyTorch; the largest difference of any output:", reader)
+    log.info("the file, read by %s, beside PyTorch in double precision; the largest difference of any output,", reader)
+    log.info("and that of PyTorch in single precision:")
     for one in found:
-        log.info("  batch %d, %d steps: %.1e", one.batch, one.steps, one.difference)
+        log.info("  batch %d, %d steps: %.1e, %.1e", one.batch, one.steps, one.difference, one.rounding)
     log.info("%s", output)
     return output
 

@@ -31,6 +31,10 @@ SERIES = "nab/data/realKnownCause/machine_temperature_system_failure.csv"
 SHARES = (0.0, 0.2, 0.4, 0.1)  # in the order of measuring
 BLOCK = 8  # steps in a block
 EPOCHS = {"mnist": 60, "machine": 30}
+SETTINGS = (
+    "model.hidden_size=64", "model/decoder=initial_state", "model.decoder.reverse=true", "model/initialization=chrono",
+    "scheduler=cosine", "optimizer.lr=0.01",
+)  # fmt: skip
 
 
 def holes(shape: tuple[int, int], share: float, pattern: str, seed: int) -> np.ndarray:
@@ -80,9 +84,8 @@ def measure(name: str, share: float, pattern: str, missing: str, seed: int) -> d
     """
     with tempfile.TemporaryDirectory() as folder, initialize_config_dir(CONF):
         made, truth, gone = {"mnist": mnist, "machine": machine}[name](share, pattern, seed, Path(folder))
-        common = ["experiment=own", f"seed={seed}", f"trainer.max_epochs={EPOCHS[name]}", "trainer.patience=null",
-                  f"dataset.missing={missing}"]  # fmt: skip
-        config = compose("config", [*common, *made])
+        common = [f"seed={seed}", f"trainer.max_epochs={EPOCHS[name]}", f"dataset.missing={missing}", "threads=1"]
+        config = compose("config", [*SETTINGS, *common, *made])
         start = time.process_time()
         build.prepare_process(config)
         data = build.build_data(config, torch.device("cpu"))

@@ -90,6 +90,8 @@ FINALISTS: list[dict[str, Any]] = [
     linear(0.002, 0.0003, gate_bias=1),
     linear(0.002, 0.03, gate_bias=1),
     linear(0.002, 0.0003, **{"model/decoder": "repeat_context"}),
+    linear(0.005, 0.0003, gate_bias=1),
+    linear(0.005, 0.003, gate_bias=1),
 ]
 
 
@@ -196,6 +198,7 @@ def measure(stage: str, file: Path, names: list[str]) -> None:
     keys = SPACE | LINEAR_SPACE
     fields = ["stage", "data", "setting", "seed", "shape", *keys, "variance", "val", "last", "probe"]
     fields += ["accuracy", "seconds"]
+    fields = next(csv.reader(file.open())) if done else fields
     with file.open("a", newline="") as out:
         rows = csv.DictWriter(out, fields, restval="")
         if not done:

@@ -36,7 +36,7 @@ def linear_autoencoder(
     model: nn.Module,
     inputs: Tensor | None,
     lengths: Tensor | None = None,
-    gate_bias: NonNegative = 8.0,
+    gate_bias: NonNegative = 1.0,
     signal: Annotated[float, Field(gt=0, le=1)] = 0.003,
     iterations: Annotated[int, Field(ge=0)] = 0,
 ) -> None:
@@ -61,7 +61,8 @@ def linear_autoencoder(
     linear function of what was read forwards, and starts far off. Where values are missing, the filled ones are taken
     for granted, and the marks beside them start unread.
 
-    Smaller signals come nearer to the closed form; larger biases keep the gates where they are for longer.
+    Smaller signals come nearer to the closed form, larger ones let the LSTMs bend it; larger biases keep the gates
+    where they are for longer.
 
     Args:
         model: an autoencoder whose encoder and decoder have one LSTM layer each, in a pyramid at each level.

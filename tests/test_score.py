@@ -230,8 +230,7 @@ def test_a_run_that_reads_which_values_are_missing_and_many_runs_at_once(folder,
     table.loc[np.arange(0, 800, 7), "load"] = np.nan
     for name in ("a", "b"):
         table.to_csv(tmp_path / f"{name}.csv", index=False)
-        train(tmp_path / "runs" / name, f"dataset.path={tmp_path}/{name}.csv", "dataset.missing=mask",
-              "model/initialization=linear_memory")  # fmt: skip
+        train(tmp_path / "runs" / name, f"dataset.path={tmp_path}/{name}.csv", "dataset.missing=mask")
     monkeypatch.setattr("sys.argv", ["score", f"run={tmp_path}/runs"])
     score_command.main()
     assert "the network reads them as missing" in capsys.readouterr().out

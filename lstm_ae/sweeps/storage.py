@@ -156,6 +156,8 @@ def waiting_for(path: Path) -> Iterator[None]:
 def check_database(url: str) -> None:
     """Look through the file of an SQLite study that is there, before anything relies on it.
 
+    It is opened for writing: what a process that was killed left half written is rolled back, which a reader cannot do.
+
     Raises:
         UserError: it is damaged, or locked by another program.
     """
@@ -163,7 +165,7 @@ def check_database(url: str) -> None:
     if parsed.get_backend_name() != "sqlite" or not parsed.database or not Path(parsed.database).is_file():
         return
     try:
-        with closing(sqlite3.connect(Path(parsed.database).as_uri() + "?mode=ro", uri=True, timeout=20)) as connection:
+        with closing(sqlite3.connect(Path(parsed.database).as_uri() + "?mode=rw", uri=True, timeout=20)) as connection:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         found = str(error)

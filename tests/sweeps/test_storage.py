@@ -1,5 +1,7 @@
 """Where a study is stored, and that it belongs to one search."""
 
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ from lstm_ae.errors import UserError
 from lstm_ae.sweeps import storage
 from lstm_ae.sweeps.storage import (
     annotate,
+    check_database,
     check_settings,
     exclusive,
     find_study,
@@ -86,6 +89,20 @@ def test_a_study_that_was_lost_or_damaged_is_refused_before_anything_is_trained_
     assert "study_name=" in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
     assert [path.name for path in found.directory.iterdir() if path.is_dir()] == ["0"]
+
+
+def test_what_a_killed_process_left_half_written_is_rolled_back(search):
+    found = search(*GRID)
+    found.open().set_user_attr("kept", "whole")
+    file = found.directory / "study.db"
+    half = "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('PRAGMA cache_size = 1'); " \
+           "c.execute('CREATE TABLE half (x)'); " \
+           "c.executemany('INSERT INTO half VALUES (?)', [('x' * 3000,)] * 200); os._exit(1)"  # fmt: skip
+    subprocess.run([sys.executable, "-c", half, str(file)], check=False)
+    assert file.with_name("study.db-journal").stat().st_size > 0
+    check_database(found.storage)
+    open_storage.cache_clear()
+    assert find_study(found.storage, "shared").user_attrs["kept"] == "whole"
 
 
 def test_a_lock_that_is_held_is_told(search, monkeypatch, caplog):

@@ -41,7 +41,9 @@ STARTS = {
     "PyTorch's own, context the mean of the states": (
         "model/initialization=pytorch", "model.encoder.pooling=mean", *BACK
     ),
-    "linear autoencoder": ("model/initialization=linear_autoencoder", "model.initialization.gate_bias=8", *BACK),
+    "linear autoencoder, gate bias 8, signal 0.003": (
+        "model/initialization=linear_autoencoder", "model.initialization.gate_bias=8", *BACK
+    ),
     "linear autoencoder, gate bias 6, signal 0.006": (
         "model/initialization=linear_autoencoder", "model.initialization.gate_bias=6",
         "model.initialization.signal=0.006", *BACK
@@ -65,7 +67,7 @@ STARTS = {
     ),
     "pyramid, orthogonal": ("model/initialization=orthogonal", *PYRAMID),
     "pyramid, linear memory": ("model/initialization=linear_memory", *PYRAMID),
-    "pyramid, linear autoencoder": (
+    "pyramid, linear autoencoder, gate bias 8, signal 0.003": (
         "model/initialization=linear_autoencoder", "model.initialization.gate_bias=8", *PYRAMID
     ),
 }  # fmt: skip

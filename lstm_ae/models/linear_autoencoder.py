@@ -148,7 +148,7 @@ def fit_pair(
         common: whether all numbers of a context are divided by the same deviation.
 
     Raises:
-        ConfigError: too many steps for the closed form, or too many values for refining.
+        ConfigError: too many steps or features for the closed form, or too many values for refining.
     """
     scale_inputs, scale_states, scale_context, readout = (
         encoder.scale_inputs, encoder.scale_states, decoder.scale_context, decoder.output[0]
@@ -157,10 +157,10 @@ def fit_pair(
     assert isinstance(scale_context, Standardize) and isinstance(readout, ScaledLinear)
     _, length, features = steps.shape
     values = length * features
-    if length > LARGEST:
+    if max(length, features) > LARGEST:
         raise ConfigError(
-            "model.initialization", "linear_autoencoder", f"is for sequences of at most {LARGEST} steps, and these "
-            f"have {length}; use shorter windows, a pyramid, or model/initialization=chrono"
+            "model.initialization", "linear_autoencoder", f"is for sequences of at most {LARGEST} steps and features, "
+            f"and these have {length} and {features}; use shorter windows, a pyramid, or model/initialization=chrono"
         )  # fmt: skip
     if iterations and values > LARGEST:
         raise ConfigError("model.initialization.iterations", iterations, f"must be 0 for sequences of more than "

@@ -148,6 +148,16 @@ def test_training_leaves_the_candidates_biases_alone(fitted):
     assert torch.equal(after[2], before[2]) and not torch.equal(after[0], before[0])
 
 
+def test_a_pyramid_leaves_the_marks_of_missing_values_unread():
+    inputs = sequences(80, 4, 1)
+    model = make_pyramid(length=4, features=1, hidden_sizes=[5], strides=[2], masked=True)
+    linear_autoencoder(model, inputs, gate_bias=12.0, signal=1e-3)
+    mask = torch.rand(inputs.shape, generator=torch.Generator().manual_seed(0)) < 0.5
+    with torch.no_grad():
+        rebuilt = model.eval()(inputs, mask=mask).reconstruction
+    assert (rebuilt - inputs).square().mean() < 0.02 * inputs.square().mean()
+
+
 def test_constant_data_make_no_nan():
     inputs = torch.zeros(20, 5, 2)
     assert started(inputs, iterations=20)(inputs).reconstruction.isfinite().all()
@@ -165,7 +175,8 @@ def test_what_it_is_not_made_for_is_refused(monkeypatch):
     with pytest.raises(ConfigError, match="in a pyramid"):
         linear_autoencoder(pyramid, inputs, torch.full((20,), 5))
     monkeypatch.setattr("lstm_ae.models.linear_autoencoder.LARGEST", 4)
-    with pytest.raises(ConfigError, match="at most 4 steps"):
-        started(inputs)
+    for large in (inputs, sequences(20, 2, 5)):
+        with pytest.raises(ConfigError, match="at most 4 steps and features"):
+            started(large)
     with pytest.raises(ConfigError, match="more than 4 values"):
         started(inputs[:, :4], iterations=10)

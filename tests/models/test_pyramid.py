@@ -27,6 +27,7 @@ def make_pyramid(
     head=None,
     initialization=OPEN_GATE,
     varying=False,
+    masked=False,
 ):
     levels = {"hidden_sizes": list(hidden_sizes), "strides": list(strides)}
     return Autoencoder(
@@ -40,6 +41,7 @@ def make_pyramid(
         head=make_head(head),
         initialization=initialization,
         varying=varying,
+        masked=masked,
     )
 
 

@@ -163,7 +163,7 @@ def fit_pair(
             f"and these have {length} and {features}; use shorter windows, a pyramid, or model/initialization=chrono"
         )  # fmt: skip
     if iterations and values > LARGEST:
-        raise ConfigError("model.initialization.iterations", iterations, f"must be 0 for sequences of more than "
+        raise ConfigError("model.initialization.iterations", iterations, "must be 0 for sequences of more than "
                           f"{LARGEST} values, and these have {values}")  # fmt: skip
     gain = torch.tensor(gate_bias).sigmoid().square().item()
     there = (len(steps) * length if lengths is None else int(lengths.sum())) * features
@@ -199,9 +199,10 @@ def encode(encoder: LSTMEncoder, inputs: Tensor, lengths: Tensor | None) -> Tens
     """Contexts (n, context_size) of many sequences (n, length, features), some at a time, marks left out."""
     marks = encoder.lstm.input_size - inputs.shape[2]
     count = max(1, CHUNK_VALUES // 10 // inputs[0].numel())
-    parts = [None] * len(inputs) if lengths is None else lengths.split(count)
-    chunks = zip(inputs.split(count), parts, strict=False)
-    return torch.cat([encoder.encode(F.pad(chunk, (0, marks)), part) for chunk, part in chunks])
+    chunks = [slice(start, start + count) for start in range(0, len(inputs), count)]
+    return torch.cat([
+        encoder.encode(F.pad(inputs[chunk], (0, marks)), None if lengths is None else lengths[chunk]) for chunk in chunks
+    ])  # fmt: skip
 
 
 def best_start(back: LinearRecurrence, contexts: Tensor, written: Tensor) -> tuple[Tensor, Tensor]:

@@ -201,7 +201,7 @@ def encode(encoder: LSTMEncoder, inputs: Tensor, lengths: Tensor | None) -> Tens
     count = max(1, CHUNK_VALUES // 10 // inputs[0].numel())
     chunks = [slice(start, start + count) for start in range(0, len(inputs), count)]
     return torch.cat([
-        encoder.encode(F.pad(inputs[chunk], (0, marks)), None if lengths is None else lengths[chunk]) for chunk in chunks
+        encoder.encode(F.pad(inputs[part], (0, marks)), None if lengths is None else lengths[part]) for part in chunks
     ])  # fmt: skip
 
 

@@ -131,7 +131,7 @@ def validate_part(node: DictConfig, key: str) -> None:
                 f"{key}.{name}", node._get_node(name),
                 f"{part.__name__} has no such option" + (f"; did you mean {near[0]}?" if near else ".")
                 + " Remove it from the command line or, where an experiment sets it for another choice of the group, "
-                f"add ~{key}.{name}",
+                f"add ~{key}.{name}={node._get_node(name)}",  # Hydra's multirun deletes a key only with its value
             )  # fmt: skip
         if OmegaConf.is_missing(node, name):
             raise ConfigError(f"{key}.{name}", "???", "needs a value")
